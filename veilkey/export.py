@@ -1,0 +1,87 @@
+"""Keras models and their gradients as ONNX files. The one place outside training that imports TensorFlow."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+import tensorflow as tf
+import tf2onnx
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from veilkey.files import write_atomically
+
+OPSET = 17
+
+
+def export_network(model: keras.Model, path: Path) -> None:
+    """Write `model` with the batch size it was built for; inputs and outputs keep their order."""
+    signature = [tf.TensorSpec(tensor.shape, tf.float32, f"input{i}") for i, tensor in enumerate(model.inputs)]
+
+    def run(*inputs: tf.Tensor) -> tf.Tensor:
+        return tf.identity(model(list(inputs), training=False), name="output0")
+
+    _write(tf.function(run, input_signature=signature), path)
+
+
+def export_gradient(model: keras.Model, path: Path) -> None:
+    """Write (crop, v) -> (embedding, J^T v), J the Jacobian of `model`, which takes one input of a fixed batch."""
+    signature = [
+        tf.TensorSpec(model.inputs[0].shape, tf.float32, "crop"),
+        tf.TensorSpec(model.outputs[0].shape, tf.float32, "v"),
+    ]
+
+    def run(crop: tf.Tensor, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(crop)
+            embedding = model(crop, training=False)
+        gradient = tape.gradient(embedding, crop, output_gradients=v)
+        return tf.identity(embedding, name="embedding"), tf.identity(gradient, name="gradient")
+
+    _write(tf.function(run, input_signature=signature), path)
+
+
+def _write(function: tf.types.experimental.PolymorphicFunction, path: Path) -> None:
+    frozen = convert_variables_to_constants_v2(function.get_concrete_function())
+    graph = frozen.graph.as_graph_def()
+    _fold_shapes(graph, frozen.graph)
+    model, _ = tf2onnx.convert._convert_common(
+        graph,
+        name="veilkey",
+        opset=OPSET,
+        input_names=[tensor.name for tensor in frozen.inputs],
+        output_names=[tensor.name for tensor in frozen.outputs],
+    )
+    _rename(model)
+    onnx.checker.check_model(model)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, model.SerializeToString())
+
+
+def _fold_shapes(definition: tf.compat.v1.GraphDef, graph: tf.Graph) -> None:
+    """Replace Shape and ShapeN nodes by constants: every shape is fixed, and tf2onnx lacks the gradient's use of them."""
+    for node in list(definition.node):
+        if node.op not in ("Shape", "ShapeN"):
+            continue
+        shapes = [tensor.shape.as_list() for tensor in graph.get_operation_by_name(node.name).inputs]
+        for output, shape in enumerate(shapes):
+            name = node.name if output == 0 else f"{node.name}__{output}"
+            constant = definition.node.add(op="Const", name=f"{name}__shape")
+            constant.attr["dtype"].type = tf.int32.as_datatype_enum
+            constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(np.array(shape, np.int32)))
+            old = {node.name, f"{node.name}:0"} if output == 0 else {f"{node.name}:{output}"}
+            for user in definition.node:
+                for at, source in enumerate(user.input):
+                    if source in old:
+                        user.input[at] = constant.name
+        definition.node.remove(node)
+
+
+def _rename(model: onnx.ModelProto) -> None:
+    """Drop the ":0" that TensorFlow hangs on the names of inputs and outputs."""
+    short = {value.name: value.name.split(":")[0] for value in (*model.graph.input, *model.graph.output)}
+    for value in (*model.graph.input, *model.graph.output):
+        value.name = short[value.name]
+    for node in model.graph.node:
+        node.input[:] = [short.get(name, name) for name in node.input]
+        node.output[:] = [short.get(name, name) for name in node.output]
