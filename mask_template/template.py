@@ -1,0 +1,110 @@
+"""Templates: the blocks of a face that are changed, kept apart by recognizer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mask_template.grid import BLOCK, BLOCKS, CROP, GRID, GROUPS
+from mask_template.randomness import stream
+
+MAX_BLOCKS = 500
+"""Most blocks that one recognizer contributes."""
+FRACTION_BITS = 16
+# How far the secret's salt reaches: noise on the logarithm of the score, and the share of blocks that step aside.
+CHOICE_NOISE = 0.35
+OFFSET_SHARE = 0.15
+
+
+@dataclass(frozen=True)
+class Template:
+    """Blocks of the canonical crop, one row each.
+
+    blocks: (N,) uint16 in 0..4095, row-major on the 64x64 grid. recognizer: (N,) uint8, index into the list of
+    recognizers. group: (N,) uint8, index into GROUPS. tau: (N,) float32, the weight of the block's feature group for
+    that recognizer.
+    """
+
+    blocks: np.ndarray
+    recognizer: np.ndarray
+    group: np.ndarray
+    tau: np.ndarray
+
+    def to_mask(self, size: int = CROP) -> np.ndarray:
+        """Mask (size, size) bool over the canonical crop; `size` must be a multiple of 64."""
+        if size % GRID:
+            raise ValueError(f"`size` must be a multiple of {GRID}. Received: {size}")
+        grid = np.zeros(BLOCKS, bool)
+        grid[self.blocks] = True
+        return grid.reshape(GRID, GRID).repeat(size // GRID, 0).repeat(size // GRID, 1)
+
+    def only(self, recognizer: int) -> "Template":
+        """The part of one recognizer."""
+        rows = self.recognizer == recognizer
+        return Template(self.blocks[rows], self.recognizer[rows], self.group[rows], self.tau[rows])
+
+
+def choose(
+    distribution: np.ndarray, groups: np.ndarray, tau: Mapping[str, float], recognizer: int, secret: bytes
+) -> Template:
+    """Pick a recognizer's 500 blocks.
+
+    The score of a block is its probability times its group's tau; the secret adds Gumbel noise (which makes it a draw
+    without replacement) and lets some blocks step to a neighbour, so that no two templates of one face are the same.
+
+    Args:
+        distribution: (4096,) float32 from the Mask Template Network. groups: (4096,) uint8.
+        tau: weight of each feature group. recognizer: index to note. secret: the photo's.
+    """
+    random = stream(secret, f"template {recognizer}")
+    weights = np.array([tau[name] for name in GROUPS], np.float32)[groups]
+    score = np.log(distribution * weights + 1e-9) + CHOICE_NOISE * random.gumbel(size=BLOCKS)
+    order = np.argsort(-score)
+    blocks = _step_aside(order[:MAX_BLOCKS], random)
+    spare = order[~np.isin(order, blocks)]
+    blocks = np.sort(np.concatenate([blocks, spare[: MAX_BLOCKS - len(blocks)]]))
+    return Template(
+        blocks.astype(np.uint16),
+        np.full(len(blocks), recognizer, np.uint8),
+        groups[blocks].astype(np.uint8),
+        weights[blocks].astype(np.float32),
+    )
+
+
+def _step_aside(blocks: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    y, x = np.divmod(blocks, GRID)
+    steps = random.integers(-1, 2, (2, len(blocks))) * (random.random(len(blocks)) < OFFSET_SHARE)
+    return np.unique(np.clip(y + steps[0], 0, GRID - 1) * GRID + np.clip(x + steps[1], 0, GRID - 1))
+
+
+def superpose(templates: list[Template]) -> Template:
+    """All templates of one face as one, each block still carrying its recognizer's index."""
+    return Template(*(np.concatenate([getattr(t, name) for t in templates]) for name in Template.__dataclass_fields__))
+
+
+def fixed_point(transform: np.ndarray) -> np.ndarray:
+    """A photo -> crop transform (2, 3) in integers with 16 fractional bits, int64: the same on every machine."""
+    return np.rint(transform * (1 << FRACTION_BITS)).astype(np.int64)
+
+
+def mask_in_photo(blocks: np.ndarray, transform: np.ndarray, region: tuple[int, int, int, int]) -> np.ndarray:
+    """Mask (h, w) bool of the blocks over a region (x, y, w, h) of the photo, by integer arithmetic alone.
+
+    `transform` is `fixed_point` of photo -> crop. A pixel belongs to the block that its centre falls into.
+    """
+    x0, y0, width, height = region
+    grid = np.zeros(BLOCKS, bool)
+    grid[blocks] = True
+    grid = grid.reshape(GRID, GRID)
+    (a, b, c), (d, e, f) = transform.tolist()
+    x = np.arange(x0, x0 + width, dtype=np.int64)
+    shift = FRACTION_BITS + BLOCK.bit_length() - 1
+    half = 1 << (FRACTION_BITS - 1)
+    mask = np.empty((height, width), bool)
+    for row in range(height):
+        y = y0 + row
+        column = (a * x + (b * y + c + half)) >> shift
+        line = (d * x + (e * y + f + half)) >> shift
+        inside = (column >= 0) & (column < GRID) & (line >= 0) & (line < GRID)
+        mask[row] = grid[line.clip(0, GRID - 1), column.clip(0, GRID - 1)] & inside
+    return mask
