@@ -16,3 +16,8 @@ def stream(secret: bytes, purpose: str) -> np.random.Generator:
         raise ValueError(f"`secret` must have {SECRET_BYTES} bytes. Received: {len(secret)}")
     digest = hashlib.blake2b(purpose.encode(), key=secret, digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+
+
+def derive(secret: bytes, purpose: str) -> bytes:
+    """A secret of its own for a part of the photo, from which the photo's cannot be told."""
+    return hashlib.blake2b(purpose.encode(), key=secret, digest_size=SECRET_BYTES).digest()

@@ -1,1 +1,1 @@
-"""What noise goes into the template? The Perturbation Generation Network, refinement, and the XOR that undoes itself."""
+"""What noise goes into the template? The Perturbation Generation Network, refinement, and the XOR that undoes both."""

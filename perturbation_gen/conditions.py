@@ -1,4 +1,4 @@
-"""What the generator is told besides the face: how each pixel moves it towards the target."""
+"""What the generator is told besides the face: the template, and how each pixel moves the face to the target."""
 
 from collections.abc import Callable
 
@@ -32,3 +32,8 @@ def saliency(
     back = cv2.warpAffine(slope, to_input, crop.shape[:2], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     small = cv2.resize(back, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     return small / (small.std() + 1e-12)
+
+
+def gate_of(mask: np.ndarray) -> np.ndarray:
+    """The template's mask (256, 256) bool as the generator's gate (128, 128, 1) float32."""
+    return mask.reshape(SIZE, 2, SIZE, 2).mean((1, 3), dtype=np.float32)[..., None]

@@ -8,20 +8,17 @@ import numpy as np
 from keras import layers, ops
 
 from perturbation_gen.model import CROP, XorLayer
-from perturbation_gen.noise import SIZE
 from perturbation_gen.target import TARGET_WEIGHT
 
 SSIM_WINDOW = 7
 CHROMA_WEIGHT = 0.3
 
 
-def build_objective(
-    generator: keras.Model, recognizer: keras.Model, mean: np.ndarray, ssim: float
-) -> keras.Model:
+def build_objective(generator: keras.Model, recognizer: keras.Model, mean: np.ndarray, ssim: float) -> keras.Model:
     """The generator's inputs and (own, warp, blemish) -> loss (N,).
 
     own (N, D): unit vector of the clean face. warp (N, 8): the projective transform, output to input, from the
-    recognizer's input to the crop, jitter included. blemish (N, 256, 256, 3): what happens to a photo on its way, added.
+    recognizer's input to the crop, jitter included. blemish (N, 256, 256, 3): what befalls a photo on its way, added.
     `ssim` is the budget: every residual is scaled until its structural similarity to the face is that, so the
     generator can neither collapse to nothing nor buy strength with visibility.
     """
@@ -45,7 +42,8 @@ def build_objective(
     unit = away / ops.sqrt(ops.sum(ops.square(away), axis=-1, keepdims=True))
     loss = ops.sum(unit * own, axis=-1) - TARGET_WEIGHT * ops.sum(unit * target, axis=-1)
     grey = ops.mean(residual, axis=-1, keepdims=True)
-    tint = ops.mean(ops.square(residual - grey), axis=(1, 2, 3)) / (ops.mean(ops.square(residual), axis=(1, 2, 3)) + 1e-6)
+    power = ops.mean(ops.square(residual), axis=(1, 2, 3))
+    tint = ops.mean(ops.square(residual - grey), axis=(1, 2, 3)) / (power + 1e-6)
     return keras.Model([*generator.inputs, own, warp, blemish], loss + CHROMA_WEIGHT * tint, name="objective")
 
 
@@ -59,8 +57,3 @@ def similarity(first: keras.KerasTensor, second: keras.KerasTensor) -> keras.Ker
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     values = (2 * m1 * m2 + c1) * (2 * both + c2) / ((ops.square(m1) + ops.square(m2) + c1) * (v1 + v2 + c2))
     return ops.mean(values, axis=(1, 2, 3))
-
-
-def gate_of(mask: np.ndarray) -> np.ndarray:
-    """The template's mask (256, 256) bool as the generator's gate (128, 128, 1) float32."""
-    return mask.reshape(SIZE, 2, SIZE, 2).mean((1, 3), dtype=np.float32)[..., None]

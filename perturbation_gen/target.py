@@ -1,4 +1,4 @@
-"""The synthetic identity that a photo's secret draws: a mixture of training identities, the same for every recognizer."""
+"""The synthetic identity that the secret draws: a mixture of training identities, the same for every recognizer."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,8 @@ import numpy as np
 from mask_template.randomness import stream
 
 MIXED = 4
+TARGET_WEIGHT = 2.0
+"""How much nearing the target counts against leaving the own identity; with 2, photos of a person stay apart."""
 IDENTITIES_FILE = Path(__file__).parent / "weights" / "identities.h5"
 
 
@@ -40,7 +42,7 @@ def load_space(recognizer: str) -> IdentitySpace:
 
 
 def draw_mixture(secret: bytes, identities: int) -> np.ndarray:
-    """Weights (identities,) float32 of a synthetic identity: four people, flat Dirichlet."""
+    """Weights (identities,) float32 of the identity that a face's secret draws: four people, flat Dirichlet."""
     return random_mixture(stream(secret, "identity"), identities)
 
 
@@ -58,10 +60,6 @@ def pull(embedding: np.ndarray, own: np.ndarray, target: np.ndarray, space: Iden
     unit = away / length
     wish = TARGET_WEIGHT * target - own
     return (wish - (wish @ unit) * unit) / length
-
-
-TARGET_WEIGHT = 2.0
-"""How much nearing the target counts against leaving the own identity; 2 keeps photos of a person apart (DESIGN.md)."""
 
 
 def identity_loss(embedding: np.ndarray, own: np.ndarray, target: np.ndarray, space: IdentitySpace) -> float:

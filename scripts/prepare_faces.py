@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from veilkey.carriers import read_photo
-from veilkey.faces import FaceFinder, compose, crop, invert
+from veilkey.faces import FaceFinder, compose, crop, invert, map_points
 from veilkey.recognizers.dlib_resnet import DlibResNet
 
 
@@ -37,7 +37,7 @@ def main(faces: Path, out: Path) -> None:
             continue
         face = found[0]
         rows["crops"].append(crop(image, face.transform))
-        rows["landmarks"].append((np.column_stack([face.landmarks, np.ones(68)]) @ face.transform.T).astype("f4"))
+        rows["landmarks"].append(map_points(face.transform, face.landmarks).astype("f4"))
         to_chip = compose(recognizer.transform(face.landmarks), invert(face.transform))
         rows["chips"].append(to_chip.astype("f4"))
         rows["embeddings"].append(recognizer.embed_face(image, face.landmarks))

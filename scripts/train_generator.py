@@ -18,10 +18,10 @@ from mask_template.grid import GROUPS, block_groups
 from mask_template.randomness import SECRET_BYTES
 from mask_template.template import choose
 from mask_template.truth import truth
-from perturbation_gen.conditions import saliency
+from perturbation_gen.conditions import gate_of, saliency
 from perturbation_gen.model import CROP, build_generator
 from perturbation_gen.noise import KINDS, random_noise
-from perturbation_gen.objective import build_objective, gate_of
+from perturbation_gen.objective import build_objective
 from perturbation_gen.target import IdentitySpace, random_mixture
 from veilkey.recognizers.dlib_port import build as build_port
 from veilkey.recognizers.dlib_resnet import DlibResNet

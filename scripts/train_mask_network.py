@@ -95,7 +95,8 @@ def main(faces: Path, run: Path, epochs: int, seed: int) -> None:
     }
     command = f"python scripts/train_mask_network.py runs/faces runs/mask --epochs {epochs} --seed {seed}"
     data = f"{len(training.indices)} faces of train and unlabelled"
-    save_weights(model, run / "dlib.h5", command=command, seed=seed, data=data, parameters=model.count_params(), **figures)
+    facts = {"command": command, "seed": seed, "data": data, "parameters": model.count_params()}
+    save_weights(model, run / "dlib.h5", **facts, **figures)
     np.save(run / "mean.npy", mean)
     click.echo(figures)
 

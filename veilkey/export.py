@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf2onnx
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from veilkey.files import write_atomically
+from veilkey.files import write_over
 
 OPSET = 17
 
@@ -19,9 +19,9 @@ def export_network(model: keras.Model, path: Path) -> None:
     signature = [tf.TensorSpec(tensor.shape, tf.float32, f"input{i}") for i, tensor in enumerate(model.inputs)]
 
     def run(*inputs: tf.Tensor) -> tf.Tensor:
-        return tf.identity(model(list(inputs), training=False), name="output0")
+        return tf.identity(model(inputs[0] if len(inputs) == 1 else list(inputs), training=False), name="output0")
 
-    _write(tf.function(run, input_signature=signature), path)
+    _write(tf.function(run, input_signature=signature), path, halve=True)
 
 
 def export_gradient(model: keras.Model, path: Path) -> None:
@@ -41,7 +41,7 @@ def export_gradient(model: keras.Model, path: Path) -> None:
     _write(tf.function(run, input_signature=signature), path)
 
 
-def _write(function: tf.types.experimental.PolymorphicFunction, path: Path) -> None:
+def _write(function: tf.types.experimental.PolymorphicFunction, path: Path, halve: bool = False) -> None:
     frozen = convert_variables_to_constants_v2(function.get_concrete_function())
     graph = frozen.graph.as_graph_def()
     _fold_shapes(graph, frozen.graph)
@@ -53,13 +53,15 @@ def _write(function: tf.types.experimental.PolymorphicFunction, path: Path) -> N
         output_names=[tensor.name for tensor in frozen.outputs],
     )
     _rename(model)
+    if halve:
+        _store_as_float16(model)
     onnx.checker.check_model(model)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, model.SerializeToString())
+    write_over(path, model.SerializeToString())
 
 
 def _fold_shapes(definition: tf.compat.v1.GraphDef, graph: tf.Graph) -> None:
-    """Replace Shape and ShapeN nodes by constants: every shape is fixed, and tf2onnx lacks the gradient's use of them."""
+    """Replace Shape and ShapeN nodes by constants: every shape is fixed, and tf2onnx lacks ShapeN."""
     for node in list(definition.node):
         if node.op not in ("Shape", "ShapeN"):
             continue
@@ -85,3 +87,19 @@ def _rename(model: onnx.ModelProto) -> None:
     for node in model.graph.node:
         node.input[:] = [short.get(name, name) for name in node.input]
         node.output[:] = [short.get(name, name) for name in node.output]
+
+
+def _store_as_float16(model: onnx.ModelProto) -> None:
+    """Keep large weights that lose nothing by it as float16, as they ship, and cast them back where they are used."""
+    casts = []
+    for initializer in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(initializer)
+        if values.dtype != np.float32 or values.size < 1000 or np.any(values != values.astype(np.float16)):
+            continue
+        name = initializer.name
+        initializer.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}__half"))
+        casts.append(onnx.helper.make_node("Cast", [f"{name}__half"], [name], to=onnx.TensorProto.FLOAT))
+    # In front of all others, as the checker wants nodes in the order of their use.
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)

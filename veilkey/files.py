@@ -1,20 +1,75 @@
-"""Writing files so that each is there whole or not at all."""
+"""Writing files so that each is there whole or not at all, and reading none that is too large."""
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
+from veilkey.errors import OutputExists
 
-def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write `data` to `path` through a temporary file in the same folder, flushed to the disk before it is renamed."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent)
+
+def write_new(path: Path, data: bytes, force: bool = False) -> None:
+    """Write `data` to a file that is not there yet; with `force`, in place of one that is.
+
+    The data goes to a file without a name, where the system has such, is flushed to the disk, and only then linked to
+    its name: a kill at any moment leaves the whole file or nothing.
+
+    Raises:
+        OutputExists: `path` exists and `force` is false.
+        OSError: the folder is missing, full or not writable.
+    """
+    if force:
+        write_over(path, data)
+        return
+    try:
+        handle = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o644)
+    except (AttributeError, OSError):
+        _link_through_temporary(path, data)
+        return
+    with os.fdopen(handle, "wb") as file:
+        _fill(file, data)
+        _refuse_to_replace(path, f"/proc/self/fd/{file.fileno()}")
+
+
+def write_over(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, in place of what may be there, in one step."""
+    handle, temporary = tempfile.mkstemp(prefix=".veilkey-", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, mode)
+            _fill(file, data)
+        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise
+
+
+def _link_through_temporary(path: Path, data: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(prefix=".veilkey-", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            _fill(file, data)
+        os.chmod(temporary, 0o644)
+        _refuse_to_replace(path, temporary)
+    finally:
+        os.unlink(temporary)
+
+
+def _refuse_to_replace(path: Path, source: str) -> None:
+    try:
+        os.link(source, path, follow_symlinks=True)
+    except FileExistsError:
+        raise OutputExists(f"{path} exists: give another name with -o, or --force to replace it") from None
+
+
+def _fill(file: "io.BufferedWriter", data: bytes) -> None:  # noqa: F821 - only a type
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def read_limited(path: Path, limit: int) -> bytes:
+    """The file's bytes, at most one more than `limit`, so that the caller can see that it is too large."""
+    with path.open("rb") as file:
+        return file.read(limit + 1)

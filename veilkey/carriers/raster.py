@@ -55,9 +55,7 @@ def encode_png(picture: Picture) -> bytes:
     """The picture as a PNG file, with its ICC profile and nothing else of the original file."""
     buffer = io.BytesIO()
     # Level 1: noise hardly compresses further, and level 6 takes three times as long.
-    Image.fromarray(picture.pixels, picture.mode).save(
-        buffer, "PNG", icc_profile=picture.icc_profile, compress_level=1
-    )
+    Image.fromarray(picture.pixels, picture.mode).save(buffer, "PNG", icc_profile=picture.icc_profile, compress_level=1)
     return buffer.getvalue()
 
 

@@ -21,7 +21,7 @@ class Detector:
         self._yunet = cv2.FaceDetectorYN.create(str(model), "", (320, 320), SCORE, OVERLAP, 5000)
 
     def detect(self, image: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Boxes (x, y, w, h) float and five points (5, 2) of all faces in `image` (H, W, 3) uint8 RGB, largest first."""
+        """Box (x, y, w, h) and five points (5, 2) of each face in `image` (H, W, 3) uint8 RGB, largest first."""
         rows = np.concatenate([self._search(image, side) for side in self._sides(image)])
         if not len(rows):
             return []

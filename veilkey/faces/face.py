@@ -7,7 +7,7 @@ import dlib
 import numpy as np
 
 from veilkey.faces.detector import Detector
-from veilkey.faces.geometry import CANONICAL_POINTS, canonical_transform, crop, fit_similarity, invert
+from veilkey.faces.geometry import CANONICAL_POINTS, canonical_transform, crop, fit_similarity, invert, map_points
 from veilkey.models import packaged_file
 
 # The landmark predictor was trained inside the boxes of dlib's HOG detector on upright faces. Each face is therefore
@@ -49,8 +49,7 @@ class FaceFinder:
     def _landmarks(self, image: np.ndarray, points: np.ndarray) -> np.ndarray:
         upright = fit_similarity(points, CHIP_POINTS)
         shape = self._predictor(crop(image, upright, CHIP_SIZE), CHIP_BOX)
-        found = np.array([(p.x, p.y, 1) for p in shape.parts()], dtype=np.float64)
-        return found @ invert(upright).T
+        return map_points(invert(upright), np.array([(p.x, p.y) for p in shape.parts()], dtype=np.float64))
 
 
 def _clip(box: np.ndarray, width: int, height: int) -> tuple[int, int, int, int]:

@@ -48,6 +48,11 @@ def compose(second: np.ndarray, first: np.ndarray) -> np.ndarray:
     return np.column_stack([second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]])
 
 
+def map_points(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points (N, 2) under `transform`."""
+    return points @ transform[:, :2].T + transform[:, 2]
+
+
 def scale_of(transform: np.ndarray) -> float:
     """How many target pixels one source pixel becomes."""
     return float(np.sqrt(abs(np.linalg.det(transform[:, :2]))))
@@ -79,8 +84,8 @@ def crop(image: np.ndarray, transform: np.ndarray, size: int = CROP_SIZE) -> np.
 
 def source_box(transform: np.ndarray, size: int, width: int, height: int) -> tuple[int, int, int, int]:
     """Upright box (x0, y0, x1, y1) of photo pixels that a `size` x `size` crop covers, cut at the photo's edges."""
-    corners = np.array([[0, 0, 1], [size - 1, 0, 1], [0, size - 1, 1], [size - 1, size - 1, 1]], dtype=np.float64)
-    points = corners @ invert(transform).T
+    far = size - 1.0
+    points = map_points(invert(transform), np.array([[0, 0], [far, 0], [0, far], [far, far]]))
     x0, y0 = np.floor(points.min(0)).astype(int)
     x1, y1 = np.ceil(points.max(0)).astype(int) + 1
     x0, x1 = np.clip([x0, x1], 0, width)

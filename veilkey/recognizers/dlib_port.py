@@ -63,9 +63,7 @@ def _fill(x: keras.KerasTensor, height: int, width: int, depth: int) -> keras.Ke
     return ops.pad(x, missing) if any(after for _, after in missing) else x
 
 
-def _convolve(
-    x: keras.KerasTensor, layers: Iterator[Layer], filters: int, size: int, stride: int
-) -> keras.KerasTensor:
+def _convolve(x: keras.KerasTensor, layers: Iterator[Layer], filters: int, size: int, stride: int) -> keras.KerasTensor:
     """Convolution and the affine layer after it, folded into one. dlib pads where the stride is 1, and only there."""
     values, affine = next(layers).values, next(layers).values
     gamma, beta = affine[:filters], affine[filters:]

@@ -1,10 +1,10 @@
 """Exported recognizer ports: embedding and gradient through onnxruntime, without TensorFlow."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 
+from mask_template.runtime import session
 from veilkey.models import cache_folder
 
 # Raised whenever the port or the exporter changes what the file holds, so that old files in caches are not used.
@@ -23,16 +23,6 @@ class Gradient:
             None, {"crop": crop[None].astype(np.float32), "v": v[None].astype(np.float32)}
         )
         return embedding[0], gradient[0]
-
-
-def session(path: Path) -> "onnxruntime.InferenceSession":  # noqa: F821 - imported where it is needed
-    """An onnxruntime session on the CPU."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = min(4, os.cpu_count() or 1)
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def load_gradient(name: str) -> Gradient:

@@ -1,0 +1,72 @@
+"""Sigma: how much a person may see, and how much of it a change uses.
+
+The bound is perceptual. Structural similarity over face box and crop lets the change into brows, eyes
+and lips, where it reads as retouching, and keeps it out of smooth skin; FLIP bounds colour.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+WINDOW = 7
+C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Least structural similarity, over the face box and over the crop, and largest mean FLIP over the face box."""
+
+    ssim: float
+    flip: float
+
+
+STRENGTHS = {"light": Budget(0.985, 0.055), "standard": Budget(0.973, 0.075), "strong": Budget(0.955, 0.100)}
+
+
+def ssim(first: np.ndarray, second: np.ndarray) -> float:
+    """Mean structural similarity of (H, W, C) images in 0..255 (Wang et al. 2004; as scikit-image computes it)."""
+    return float(_ssim_parts(first.astype(np.float32), second.astype(np.float32))[0].mean())
+
+
+def ssim_with_gradient(first: np.ndarray, second: np.ndarray) -> tuple[float, np.ndarray]:
+    """Mean structural similarity, and its gradient in `second`; both images (H, W, C) float32."""
+    values, inner, m1, m2, two_over, s_over_b2, rest = _ssim_parts(first, second, slopes=True)
+    unbiased = WINDOW**2 / (WINDOW**2 - 1)
+    by_cross = unbiased * two_over
+    by_square = -unbiased * s_over_b2
+    by_mean = rest - by_cross * m1 - 2 * by_square * m2
+    spread = [_box(_pad(part, first.shape, inner)) for part in (by_mean, by_cross, by_square)]
+    return float(values.mean()), (spread[0] + first * spread[1] + 2 * second * spread[2]) / values.size
+
+
+def _ssim_parts(first: np.ndarray, second: np.ndarray, slopes: bool = False) -> tuple:
+    edge = WINDOW // 2
+    inner = (slice(edge, -edge), slice(edge, -edge))
+    m1, m2, s11, s22, s12 = (_box(x)[inner] for x in (first, second, first * first, second * second, first * second))
+    unbiased = WINDOW**2 / (WINDOW**2 - 1)
+    a1, a2 = 2 * m1 * m2 + C1, 2 * unbiased * (s12 - m1 * m2) + C2
+    b1, b2 = m1 * m1 + m2 * m2 + C1, unbiased * (s11 - m1 * m1 + s22 - m2 * m2) + C2
+    values = a1 * a2 / (b1 * b2)
+    if not slopes:
+        return (values,)
+    over = 1 / (b1 * b2)
+    return values, inner, m1, m2, 2 * a1 * over, values / b2, 2 * m1 * a2 * over - 2 * m2 * values / b1
+
+
+def _box(x: np.ndarray) -> np.ndarray:
+    return cv2.blur(x, (WINDOW, WINDOW), borderType=cv2.BORDER_CONSTANT).reshape(x.shape)
+
+
+def _pad(part: np.ndarray, shape: tuple[int, ...], inner: tuple[slice, slice]) -> np.ndarray:
+    full = np.zeros(shape, np.float32)
+    full[inner] = part
+    return full
+
+
+def flip(first: np.ndarray, second: np.ndarray) -> float:
+    """Mean FLIP difference of (H, W, 3) RGB images in 0..255 (Andersson et al. 2020), 0 the same to 1."""
+    import flip_evaluator
+
+    images = [np.ascontiguousarray(np.clip(np.rint(x), 0, 255) / 255.0, np.float32) for x in (first, second)]
+    return float(flip_evaluator.evaluate(*images, "LDR", applyMagma=False, computeMeanError=True)[1])

@@ -1,0 +1,126 @@
+"""Refinement: gradient steps on the one photo, towards the secret's identity, inside the template and the budget."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from perturbation_gen.budget import Budget, ssim_with_gradient
+from perturbation_gen.scene import Scene
+from perturbation_gen.target import IdentitySpace, pull
+
+Gradient = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+STEP = 2.5
+"""First step of Adam, in grey levels."""
+FIRST_MOMENT, SECOND_MOMENT = 0.7, 0.95
+VISIBLE_WEIGHT = 0.6
+"""How much the gradient of visibility counts against the identity's when the budget is used up."""
+CALM = 4
+"""So many changed copies in a row must keep the margins before the steps end early."""
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """One recognizer that the face is moved in.
+
+    gradient: (input, v) -> (embedding, J^T v). to_input: (2, 3) lattice -> aligned input of `size` pixels.
+    own, target: (D,) unit vectors. own_embedding: (D,) of the clean face by the same port.
+    leave: distance that a protected face should keep from its clean one; arrive: cosine to the target it should reach.
+    """
+
+    gradient: Gradient
+    space: IdentitySpace
+    to_input: np.ndarray
+    size: int
+    own_embedding: np.ndarray
+    target: np.ndarray
+    leave: float
+    arrive: float
+
+    @property
+    def own(self) -> np.ndarray:
+        return self.space.direction(self.own_embedding)
+
+    def satisfied(self, embedding: np.ndarray) -> bool:
+        """Whether an embedding (D,) keeps both margins."""
+        far = np.linalg.norm(embedding - self.own_embedding) >= self.leave
+        return bool(far and self.space.direction(embedding) @ self.target >= self.arrive)
+
+
+def refine(
+    scene: Scene, start: np.ndarray, attacked: list[Attacked], budget: Budget, steps: int, random: np.random.Generator
+) -> tuple[np.ndarray, int]:
+    """Improve `start` (h, w, C) float32 by at most `steps` steps; returns the residual and how many were taken.
+
+    Each step sees the face a little moved, scaled and recompressed, as it will be seen by others. The derivative of the
+    loss is taken at the embedding of the step before, which saves a pass through the network.
+    """
+    channels = scene.low.shape[2]
+    residual = scene.confine(start)
+    first, second = np.zeros_like(residual), np.zeros_like(residual)
+    wishes = [pull(a.own_embedding, a.own, a.target, a.space) for a in attacked]
+    calm = 0
+    for step in range(steps):
+        changed = scene.apply(residual)
+        travelled = _recompress(changed, random)
+        wish = np.zeros_like(changed)
+        calm += 1
+        for index, one in enumerate(attacked):
+            embedding, slope = _look(one, travelled, wishes[index], random)
+            wishes[index] = pull(embedding, one.own, one.target, one.space)
+            wish += slope / (np.linalg.norm(slope) + 1e-12)
+            if step == 0 or not one.satisfied(embedding):
+                calm = 0
+        if calm >= CALM:
+            return residual, step
+        whole, visible = ssim_with_gradient(scene.image, changed)
+        box = scene.box
+        face, in_box = ssim_with_gradient(np.ascontiguousarray(scene.image[box]), np.ascontiguousarray(changed[box]))
+        visible[box] += in_box
+        used = (1 - min(whole, face)) / (1 - budget.ssim)
+        wish += visible * (VISIBLE_WEIGHT * min(1.0, used) * np.linalg.norm(wish) / (np.linalg.norm(visible) + 1e-12))
+        if channels == 1:
+            wish = wish.sum(2, keepdims=True)
+        wish *= scene.gate
+        first = FIRST_MOMENT * first + (1 - FIRST_MOMENT) * wish
+        second = SECOND_MOMENT * second + (1 - SECOND_MOMENT) * wish**2
+        unbiased = first / (1 - FIRST_MOMENT ** (step + 1))
+        scale = np.sqrt(second / (1 - SECOND_MOMENT ** (step + 1)))
+        pace = STEP * (1 - 0.7 * step / steps)
+        residual = residual + pace * scene.gate * unbiased / (scale + 0.1 * scale.max() + 1e-12)
+        residual = _rein_in(scene, scene.confine(residual), budget)
+    return residual, steps
+
+
+def _rein_in(scene: Scene, residual: np.ndarray, budget: Budget) -> np.ndarray:
+    """Shrink to the budget, taking the loss of similarity as quadratic in the amplitude."""
+    cost = 1 - scene.similarity(residual)
+    allowed = 1 - budget.ssim
+    return residual * np.sqrt(allowed / cost) if cost > allowed else residual
+
+
+def _look(
+    one: Attacked, image: np.ndarray, v: np.ndarray, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Embedding of `image` (h, w, 3) and J^T v on it, through an input that is turned, scaled and shifted a little."""
+    turn, grow = random.normal(0, 0.02), random.normal(1, 0.02)
+    linear = grow * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    centre = np.full(2, (one.size - 1) / 2)
+    shift = centre - linear @ centre + random.normal(0, 1, 2)
+    matrix = np.column_stack([linear @ one.to_input[:, :2], linear @ one.to_input[:, 2] + shift])
+    seen = cv2.warpAffine(image, matrix, (one.size, one.size), flags=cv2.INTER_LINEAR)
+    embedding, slope = one.gradient(seen, v)
+    # The transpose of a bilinear warp is, up to a factor, the warp back.
+    size = (image.shape[1], image.shape[0])
+    return embedding, cv2.warpAffine(slope, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+
+
+def _recompress(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """`image` (h, w, 3) after JPEG at a random quality, every second time."""
+    if random.random() < 0.5:
+        return image
+    pixels = np.clip(image, 0, 255).astype(np.uint8)
+    data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(60, 96))])[1]
+    return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1].astype(np.float32)

@@ -1,0 +1,68 @@
+"""One face as the optimisation sees it: the photo at the lattice's resolution, and what may change there."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from perturbation_gen.budget import Budget, flip, ssim
+
+FEATHER = 1.0
+"""Softening of the template's edge, in lattice points, so that no seam shows there."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """image: (h, w, 3) float32 RGB at the lattice's resolution, grey repeated.
+
+    gate: (h, w, 1) float32, 0 outside the template. low, high: (h, w, C) float32 room of each lattice point, C the
+    photo's colour channels. box: rows and columns of the face box.
+    """
+
+    image: np.ndarray
+    gate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    box: tuple[slice, slice]
+
+    def confine(self, residual: np.ndarray) -> np.ndarray:
+        """`residual` (h, w, C) kept inside the room that each point has."""
+        return np.clip(residual, self.low, self.high)
+
+    def apply(self, residual: np.ndarray) -> np.ndarray:
+        """The image with whole-numbered `residual` (h, w, C) added, (h, w, 3) float32."""
+        return self.image + np.rint(residual)
+
+    def similarity(self, residual: np.ndarray) -> float:
+        """The lower of the structural similarities of the face box and of the whole crop."""
+        changed = self.apply(residual)
+        return min(ssim(self.image[self.box], changed[self.box]), ssim(self.image, changed))
+
+    def fit(self, residual: np.ndarray, budget: Budget, grow: float = 1.0) -> np.ndarray:
+        """The largest multiple, up to `grow`, of `residual` (h, w, C) within the budget, as the int8 lattice."""
+        low, high = 0.0, grow
+        if self._within(residual * grow, budget):
+            low = grow
+        else:
+            for _ in range(8):
+                middle = (low + high) / 2
+                low, high = (middle, high) if self._within(residual * middle, budget) else (low, middle)
+        for _ in range(6):
+            lattice = np.rint(self.confine(residual * low)).astype(np.int8)
+            seen = flip(self.image[self.box], self.apply(lattice)[self.box])
+            if seen <= budget.flip:
+                break
+            low *= max(0.5, min(0.95, (budget.flip / seen) ** 1.3))
+        return lattice
+
+    def _within(self, residual: np.ndarray, budget: Budget) -> bool:
+        return self.similarity(self.confine(residual)) >= budget.ssim
+
+
+def make_gate(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """The template's mask (H, W) bool in the photo as a gate (h, w, 1) float32 on the lattice, softened inwards."""
+    part = mask.astype(np.float32)
+    if shape != mask.shape:
+        part = cv2.resize(part, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(part, (0, 0), FEATHER, borderType=cv2.BORDER_REPLICATE)
+    return (part * np.clip(1.5 * soft, 0, 1))[..., None]

@@ -1,0 +1,35 @@
+"""Export the networks that ship, from their float16 weights to ONNX files that onnxruntime runs.
+
+    python scripts/export_networks.py
+
+Reads and writes mask_template/weights and perturbation_gen/weights. The large weights stay float16 in the ONNX files too.
+"""
+
+from pathlib import Path
+
+import click
+
+import mask_template.model
+import perturbation_gen.model
+from mask_template.network import WEIGHTS as MASK_WEIGHTS
+from perturbation_gen.generator import WEIGHTS as GENERATOR_WEIGHTS
+from veilkey import recognizers
+from veilkey.export import export_network
+from veilkey.weights import load_weights
+
+
+@click.command()
+def main() -> None:
+    for name in recognizers.names():
+        dimension = recognizers.get(name).dimension
+        network = load_weights(mask_template.model.build(1), MASK_WEIGHTS / f"{name}.h5")
+        generator = perturbation_gen.model.build_generator(dimension, 1)
+        load_weights(generator, GENERATOR_WEIGHTS / f"{name}.h5")
+        for model, folder in ((network, MASK_WEIGHTS), (generator, GENERATOR_WEIGHTS)):
+            path = Path(folder) / f"{name}.onnx"
+            export_network(model, path)
+            click.echo(f"{path.relative_to(Path.cwd())}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

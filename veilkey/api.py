@@ -1,0 +1,163 @@
+"""Protect and restore from Python; what `veilkey.protect` and `veilkey.restore` are."""
+
+import io
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from keys import envelope
+from keys.payload import Payload, from_bytes, to_bytes
+from keys.recipients import Identity, PassphraseIdentity, PassphraseRecipient, Recipient, load_identity, load_recipient
+from veilkey.carriers import Picture, encode_png, from_pil, read_photo
+from veilkey.errors import KeyFileError, UsageError
+from veilkey.files import read_limited
+from veilkey.restore import restore_picture
+
+if TYPE_CHECKING:
+    from veilkey.protect import Protector
+    from veilkey.report import FaceReport
+
+ImageLike = str | PathLike[str] | bytes | Image.Image | np.ndarray
+KeyLike = str | PathLike[str] | bytes
+
+
+@dataclass(frozen=True)
+class Protected:
+    """A protected photo: `image` in the kind that was given, `key` the key file's bytes, `report` one entry a face."""
+
+    image: Any
+    key: bytes
+    report: list["FaceReport"]
+
+
+def protect(
+    image: ImageLike,
+    *,
+    recipients: Sequence[KeyLike | Recipient] = (),
+    passphrase: str | bytes | None = None,
+    strength: str = "standard",
+    refine: int | None = None,
+) -> Protected:
+    """Change every face in a photo so that recognizers no longer match it, and issue the key.
+
+    Args:
+        image: a path, the bytes of a file, a PIL image, or a uint8 array (H, W), (H, W, 3) RGB or (H, W, 4) RGBA.
+        recipients: public keys (paths of NAME.pub.pem, their bytes, or loaded) of those who may restore.
+        passphrase: who knows it may restore, too. One of the two is needed.
+        strength: "light", "standard" or "strong".
+        refine: gradient steps a face; 0 for the generator alone.
+
+    Returns:
+        `Protected`; its image is an array for an array, PNG bytes for bytes, and a PIL image for a path or PIL image.
+
+    Raises:
+        veilkey.errors.VeilkeyError: no face, an unreadable picture, or nobody to seal for.
+        veilkey.errors.KeyFileError: a public key that cannot be used.
+    """
+    from veilkey.protect import Settings
+
+    sealed_for = [load_recipient(r) if isinstance(r, str | bytes | PathLike) else r for r in recipients]
+    if passphrase is not None:
+        sealed_for.append(PassphraseRecipient(passphrase_bytes(passphrase)))
+    if not sealed_for:
+        raise UsageError("nobody could restore this photo: pass recipients or a passphrase")
+    settings = Settings(strength=strength) if refine is None else Settings(strength=strength, refine=refine)
+    changed, payload, report = protector().protect(as_picture(image), settings)
+    return Protected(_like(image, changed), seal(payload, sealed_for), report)
+
+
+def restore(
+    image: ImageLike,
+    key: KeyLike,
+    *,
+    identity: KeyLike | Identity | None = None,
+    passphrase: str | bytes | None = None,
+) -> Any:
+    """Give the original back, to the last bit.
+
+    Args:
+        image: the protected photo, as for `protect`.
+        key: the key file: a path or its bytes.
+        identity: a private key (path of NAME.pem, its bytes, or loaded), or
+        passphrase: the one that the key was sealed with.
+
+    Returns:
+        The original, in the kind that was given, as for `protect`.
+
+    Raises:
+        veilkey.errors.KeyFileError: a wrong identity or passphrase, or a damaged key.
+        veilkey.errors.ForeignKey: the key is another picture's, or this one was edited.
+    """
+    if (identity is None) == (passphrase is None):
+        raise UsageError("pass an identity or a passphrase, and not both")
+    opener: Identity
+    if identity is None:
+        opener = PassphraseIdentity(passphrase_bytes(passphrase or ""))
+    else:
+        opener = load_identity(identity) if isinstance(identity, str | bytes | PathLike) else identity
+    return _like(image, restore_picture(as_picture(image), unseal(read_key(key), opener)))
+
+
+@cache
+def protector() -> "Protector":
+    """The one Protector of this process."""
+    from veilkey.protect import Protector
+
+    return Protector()
+
+
+def seal(payload: Payload, recipients: Sequence[Recipient]) -> bytes:
+    """The key file of a payload."""
+    return envelope.seal(to_bytes(payload), recipients)
+
+
+def unseal(key_file: bytes, identity: Identity) -> Payload:
+    """What a key file says, to whom it was sealed for."""
+    return from_bytes(envelope.unseal(key_file, identity))
+
+
+def read_key(key: KeyLike) -> bytes:
+    """A key file's bytes, never more than one over the limit."""
+    if isinstance(key, bytes):
+        return key
+    try:
+        return read_limited(Path(key), envelope.MAX_KEY_FILE)
+    except OSError as error:
+        raise KeyFileError(f"{key}: {error.strerror}: pass the key file with -k") from None
+
+
+def as_picture(image: ImageLike) -> Picture:
+    """Any of the accepted kinds as a picture."""
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (3, 4)):
+            raise UsageError(
+                "`image` must be uint8 of shape (H, W), (H, W, 3) or (H, W, 4). "
+                f"Received: {image.dtype} of shape {image.shape}"
+            )
+        return from_pil(Image.fromarray(image))
+    if isinstance(image, Image.Image):
+        return from_pil(image)
+    return read_photo(image if isinstance(image, bytes) else Path(image))
+
+
+def _like(given: ImageLike, picture: Picture) -> Any:
+    if isinstance(given, np.ndarray):
+        return picture.pixels
+    data = encode_png(picture)
+    if isinstance(given, bytes):
+        return data
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+def passphrase_bytes(passphrase: str | bytes) -> bytes:
+    """A passphrase as bytes: text in the one Unicode form (NFC) that does not depend on the keyboard."""
+    return passphrase if isinstance(passphrase, bytes) else unicodedata.normalize("NFC", passphrase).encode()

@@ -1,0 +1,68 @@
+"""`veilkey demo`: the whole way there and back on one photo, and one picture of it."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from veilkey import api
+from veilkey.carriers import encode_png, read_photo
+from veilkey.errors import CheckFailed
+from veilkey.files import write_new
+from veilkey.pictures import paint_template, side_by_side
+from veilkey.restore import restore_picture, window
+
+PASSPHRASE = b"a passphrase for the demo only"
+
+
+def run(photo: Path | None, output: Path, say: Callable[[str], None]) -> None:
+    """Protect `photo` (or scikit-image's astronaut), restore it, say what was measured, and draw it to `output`."""
+    from keys.recipients import PassphraseIdentity, PassphraseRecipient
+    from veilkey.protect import Settings
+
+    original = read_photo(photo or _portrait())
+    protector = api.protector()
+    start = time.perf_counter()
+    protected, payload, faces = protector.protect(original, Settings())
+    seconds = time.perf_counter() - start
+    key = api.seal(payload, [PassphraseRecipient(PASSPHRASE)])
+    restored = restore_picture(protected, api.unseal(key, PassphraseIdentity(PASSPHRASE)))
+    if restored.digest() != original.digest():
+        raise CheckFailed("the restored picture is not the original: please report this")
+
+    say(
+        f"{photo or 'public-domain portrait of an astronaut'}: {original.width}x{original.height}, {len(faces)} face(s)"
+    )
+    for number, face in enumerate(faces, 1):
+        say(f"face {number}: similarity to the eye {face.ssim:.3f} of 1 (SSIM of the face box)")
+        for judge, seen in face.recognizers.items():
+            verdict = "STILL THE SAME PERSON" if seen.matches else "not the same person"
+            say(f"  {judge}: original and its mirror image: distance {seen.before:.2f}, the same person")
+            say(f"  {judge}: original and protected:        distance {seen.after:.2f}, {verdict}")
+            say(f"  (under {seen.threshold:.2f} it says: the same person)")
+    say(f"protected in {seconds:.1f} s; key: {len(key)} bytes, AES-256-GCM, sealed for a passphrase")
+    say("restored: identical")
+
+    first = payload.faces[0]
+    area = window(first.region)
+    before, after = original.rgb()[area], protected.rgb()[area]
+    difference = np.clip(128 + 8 * (after.astype(np.int16) - before), 0, 255).astype(np.uint8)
+    panels = [
+        ("original", before),
+        ("template", paint_template(before, first)),
+        ("protected", after),
+        ("difference x8", difference),
+        ("restored", restored.rgb()[area]),
+    ]
+    write_new(output, encode_png(side_by_side(panels)), force=True)
+    say(f"see {output}")
+
+
+def _portrait() -> bytes:
+    """The portrait of Eileen Collins that scikit-image carries, as a PNG file; NASA, public domain."""
+    import skimage.data
+
+    from veilkey.carriers import Picture
+
+    return encode_png(Picture(skimage.data.astronaut(), "RGB"))

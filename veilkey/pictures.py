@@ -1,0 +1,52 @@
+"""Pictures that explain: the template over a face, and the demo's overview."""
+
+import cv2
+import numpy as np
+
+from keys.payload import FaceKey, Payload
+from mask_template.grid import GROUPS
+from mask_template.template import mask_in_photo
+from veilkey.carriers import Picture
+from veilkey.restore import window
+
+# One colour a feature group, apart from one another for colour-blind readers too (Okabe and Ito 2008).
+COLOURS = {
+    "eyes": (86, 180, 233),
+    "brows": (230, 159, 0),
+    "nose": (0, 158, 115),
+    "mouth": (213, 94, 0),
+    "contour": (204, 121, 167),
+    "other": (240, 228, 66),
+}
+OPACITY = 0.55
+
+
+def show_templates(picture: Picture, payload: Payload) -> Picture:
+    """`picture` in RGB with every face's template over it, coloured by feature group."""
+    image = picture.rgb()
+    for face in payload.faces:
+        image[window(face.region)] = paint_template(image[window(face.region)], face)
+    return Picture(image, "RGB", picture.icc_profile)
+
+
+def paint_template(part: np.ndarray, face: FaceKey) -> np.ndarray:
+    """A face's region (h, w, 3) uint8 RGB with its template over it."""
+    painted = part.astype(np.float32)
+    for index, name in enumerate(GROUPS):
+        mask = mask_in_photo(face.blocks[face.group == index], face.transform, face.region)
+        painted[mask] = (1 - OPACITY) * painted[mask] + OPACITY * np.array(COLOURS[name], np.float32)
+    return painted.astype(np.uint8)
+
+
+def side_by_side(panels: list[tuple[str, np.ndarray]], height: int = 320) -> Picture:
+    """Titled panels (h, w, 3) uint8 RGB in one row."""
+    band, gap = 34, 8
+    columns = []
+    for title, panel in panels:
+        width = round(panel.shape[1] * height / panel.shape[0])
+        interpolation = cv2.INTER_AREA if panel.shape[0] > height else cv2.INTER_CUBIC
+        column = np.full((height + band, width + gap, 3), 255, np.uint8)
+        column[band:, :width] = cv2.resize(panel, (width, height), interpolation=interpolation)
+        cv2.putText(column, title, (4, 23), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (30, 30, 30), 1, cv2.LINE_AA)
+        columns.append(column)
+    return Picture(np.ascontiguousarray(np.concatenate(columns, 1)[:, :-gap]), "RGB")

@@ -1,0 +1,215 @@
+"""The way there: find the faces, change them, make sure that it worked and can be undone, write the key's payload."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from keys.payload import FaceKey, Payload
+from mask_template.grid import block_groups
+from mask_template.network import load_tau, predict
+from mask_template.randomness import SECRET_BYTES, derive, stream
+from mask_template.template import Template, choose, fixed_point, mask_in_photo, superpose
+from perturbation_gen.budget import STRENGTHS
+from perturbation_gen.conditions import gate_of, saliency
+from perturbation_gen.generator import generate
+from perturbation_gen.lattice import headroom, lattice_shape
+from perturbation_gen.noise import SIZE, draw_noise
+from perturbation_gen.refine import Attacked, refine
+from perturbation_gen.scene import Scene, make_gate
+from perturbation_gen.target import draw_mixture, load_space
+from veilkey import recognizers
+from veilkey.carriers import Picture
+from veilkey.errors import CheckFailed, NoFace, UsageError
+from veilkey.faces import CROP_SIZE, Face, FaceFinder, compose, crop, invert
+from veilkey.faces.geometry import map_points, source_box
+from veilkey.recognizers.gradient import load_gradient
+from veilkey.report import FaceReport, report_face
+from veilkey.restore import apply, undo, window
+
+ATTACKED = ("dlib",)
+# Steps end early when changed copies of the face are this much farther than the recognizer's usual threshold from the
+# clean face, and this near (cosine) to the secret's identity.
+LEAVE = 1.3
+ARRIVE = 0.55
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to protect.
+
+    strength: a name in STRENGTHS. refine: gradient steps a face, 0 for the generator alone. noise: a name in
+    `perturbation_gen.noise.KINDS`. face: only this face, counted from 1 by size. min_size: only faces at least this
+    wide or high, in pixels. allow_no_face: a photo without a face passes unchanged.
+    """
+
+    strength: str = "standard"
+    refine: int = 24
+    noise: str = "gaussian"
+    face: int | None = None
+    min_size: int = 0
+    allow_no_face: bool = False
+
+
+class Protector:
+    """Everything that protecting needs, loaded once: detector, networks, gradients, and the recognizers that judge."""
+
+    def __init__(self) -> None:
+        self._finder = FaceFinder()
+        self._judges = {name: recognizers.get(name) for name in ATTACKED}
+        self._gradients = {name: load_gradient(name) for name in ATTACKED}
+        self._spaces = {name: load_space(name) for name in ATTACKED}
+
+    def protect(self, picture: Picture, settings: Settings) -> tuple[Picture, Payload, list[FaceReport]]:
+        """Protected picture, what its key has to say, and a report for each face.
+
+        Raises:
+            NoFace: no face was found, or none that `settings` ask for.
+            CheckFailed: the protected picture does not restore exactly.
+        """
+        secret = secrets.token_bytes(SECRET_BYTES)
+        rgb = picture.rgb()
+        faces = self._wanted(self._finder.find(rgb), settings)
+        protected, keys, reports = picture, [], []
+        for index, face in enumerate(faces):
+            protected, key, report = self._protect_face(protected, face, derive(secret, f"face {index}"), settings)
+            keys.append(key)
+            reports.append(report)
+        if undo(protected, tuple(keys)).digest() != picture.digest():
+            raise CheckFailed("the protected picture does not restore exactly; nothing was written: please report this")
+        payload = Payload(
+            width=picture.width,
+            height=picture.height,
+            mode=picture.mode,
+            original_digest=picture.digest(),
+            protected_digest=protected.digest(),
+            secret=secret,
+            recognizers=ATTACKED,
+            faces=tuple(keys),
+        )
+        return protected, payload, reports
+
+    @staticmethod
+    def _wanted(faces: Sequence[Face], settings: Settings) -> Sequence[Face]:
+        if settings.strength not in STRENGTHS:
+            raise UsageError(f"no strength is called {settings.strength!r}; there are {', '.join(STRENGTHS)}")
+        if not faces:
+            if settings.allow_no_face:
+                return []
+            raise NoFace("no face found: crop or enlarge the photo, or pass --allow-no-face to let it through")
+        if settings.face is not None:
+            if not 1 <= settings.face <= len(faces):
+                raise NoFace(f"there is no face {settings.face}: {len(faces)} found, counted from 1 by size")
+            return [faces[settings.face - 1]]
+        large = [face for face in faces if max(face.box[2:]) >= settings.min_size]
+        if not large and not settings.allow_no_face:
+            raise NoFace(f"{len(faces)} face(s) found, none of {settings.min_size} pixels or more: lower --min-size")
+        return large
+
+    def _protect_face(
+        self, picture: Picture, face: Face, secret: bytes, settings: Settings
+    ) -> tuple[Picture, FaceKey, FaceReport]:
+        rgb, budget = picture.rgb(), STRENGTHS[settings.strength]
+        clean = crop(rgb, face.transform)
+        landmarks = map_points(face.transform, face.landmarks)
+        template = self._template(clean, landmarks, secret)
+        transform = fixed_point(face.transform)
+        x0, y0, x1, y1 = source_box(face.transform, CROP_SIZE, picture.width, picture.height)
+        region = (x0, y0, x1 - x0, y1 - y0)
+        mask = mask_in_photo(template.blocks, transform, region)
+        to_lattice = _to_lattice(region)
+        scene = _scene(picture, face, region, mask, to_lattice)
+        attacked = [self._attack(name, scene, face, to_lattice, secret) for name in ATTACKED]
+
+        residual = self._generate(clean, landmarks, template, face, attacked, scene, to_lattice, secret, settings)
+        lattice = scene.fit(residual, budget, grow=4.0)
+        taken, random = 0, stream(secret, "refine")
+        while True:
+            if settings.refine:
+                residual, steps = refine(scene, lattice.astype(np.float32), attacked, budget, settings.refine, random)
+                lattice, taken = scene.fit(residual, budget), taken + steps
+            key = FaceKey(
+                box=face.box,
+                region=region,
+                transform=transform,
+                blocks=template.blocks,
+                recognizer=template.recognizer,
+                group=template.group,
+                tau=template.tau,
+                lattice=lattice,
+            )
+            protected = apply(picture, key)
+            report = report_face(rgb, protected.rgb(), face, self._judges, taken)
+            if not settings.refine or taken >= 2 * settings.refine or not report.matched():
+                return protected, key, report
+
+    def _template(self, clean: np.ndarray, landmarks: np.ndarray, secret: bytes) -> Template:
+        groups = block_groups(landmarks)
+        return superpose(
+            [choose(predict(clean, name), groups, load_tau(name), index, secret) for index, name in enumerate(ATTACKED)]
+        )
+
+    def _attack(self, name: str, scene: Scene, face: Face, to_lattice: np.ndarray, secret: bytes) -> Attacked:
+        judge, gradient, space = self._judges[name], self._gradients[name], self._spaces[name]
+        to_input = compose(judge.transform(face.landmarks), invert(to_lattice))
+        seen = cv2.warpAffine(scene.image, to_input, (judge.input_size, judge.input_size))
+        embedding, _ = gradient(seen, np.zeros(judge.dimension, np.float32))
+        target = space.target(draw_mixture(secret, len(space.identities)))
+        return Attacked(gradient, space, to_input, judge.input_size, embedding, target, LEAVE * judge.threshold, ARRIVE)
+
+    def _generate(
+        self,
+        clean: np.ndarray,
+        landmarks: np.ndarray,
+        template: Template,
+        face: Face,
+        attacked: list[Attacked],
+        scene: Scene,
+        to_lattice: np.ndarray,
+        secret: bytes,
+        settings: Settings,
+    ) -> np.ndarray:
+        """The generator's residual on the lattice (h, w, C) float32: the mean of those for each recognizer."""
+        total = np.zeros((SIZE, SIZE, 3), np.float32)
+        for index, (name, one) in enumerate(zip(ATTACKED, attacked, strict=True)):
+            to_input = compose(compose(one.to_input, to_lattice), invert(face.transform))
+            slope = saliency(clean, to_input, one.size, one.gradient, one.own_embedding, one.target, one.space)
+            noise = draw_noise(secret, settings.noise, clean, landmarks)
+            gate = gate_of(template.only(index).to_mask())
+            total += generate(clean, noise, slope, gate, one.target, name) / len(attacked)
+        halve = np.array([[0.5, 0, -0.25], [0, 0.5, -0.25]])
+        to_canvas = compose(halve, compose(face.transform, invert(to_lattice)))
+        height, width = scene.gate.shape[:2]
+        placed = cv2.warpAffine(total, to_canvas, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        if scene.low.shape[2] == 1:
+            placed = placed.mean(2, keepdims=True)
+        return placed * scene.gate
+
+
+def _to_lattice(region: tuple[int, int, int, int]) -> np.ndarray:
+    """Photo -> lattice, (2, 3)."""
+    x, y, width, height = region
+    rows, columns = lattice_shape(width, height)
+    sx, sy = columns / width, rows / height
+    return np.array([[sx, 0, (0.5 - x) * sx - 0.5], [0, sy, (0.5 - y) * sy - 0.5]])
+
+
+def _scene(
+    picture: Picture, face: Face, region: tuple[int, int, int, int], mask: np.ndarray, to_lattice: np.ndarray
+) -> Scene:
+    pixels = picture.colour()[window(region)]
+    rows, columns = lattice_shape(region[2], region[3])
+    small = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA).reshape(rows, columns, -1)
+    low, high = headroom(pixels, mask, (rows, columns))
+    x, y, width, height = face.box
+    corners = map_points(to_lattice, np.array([[x - 0.5, y - 0.5], [x + width - 0.5, y + height - 0.5]]))
+    (left, top), (right, bottom) = np.clip(np.rint(corners + 0.5), 0, [columns, rows]).astype(int)
+    return Scene(
+        image=np.ascontiguousarray(np.broadcast_to(small, (rows, columns, 3)), np.float32),
+        gate=make_gate(mask, (rows, columns)),
+        low=low.astype(np.float32),
+        high=high.astype(np.float32),
+        box=(slice(top, bottom), slice(left, right)),
+    )

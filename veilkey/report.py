@@ -1,0 +1,71 @@
+"""What is said of a protected face: measured on this photo, by the recognizers themselves."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from perturbation_gen.budget import ssim
+from veilkey.faces import Face
+from veilkey.recognizers import Recognizer
+from veilkey.restore import window
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One recognizer on one face. `before`: distance between the face and its mirror image; `after`: between the face
+    and the protected face; `matches`: whether `after` is still under the usual threshold."""
+
+    before: float
+    after: float
+    threshold: float
+    matches: bool
+
+
+@dataclass(frozen=True)
+class FaceReport:
+    """One face: box (x, y, w, h); structural similarity and peak signal-to-noise ratio (dB) over it; steps taken."""
+
+    box: tuple[int, int, int, int]
+    ssim: float
+    psnr: float
+    steps: int
+    recognizers: dict[str, Verdict]
+
+    def matched(self) -> list[str]:
+        """Names of the recognizers that still match."""
+        return [name for name, verdict in self.recognizers.items() if verdict.matches]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, rounded to what was measured."""
+        values = asdict(self)
+        values["box"] = list(self.box)
+        values["ssim"], values["psnr"] = round(self.ssim, 4), round(self.psnr, 2)
+        for verdict in values["recognizers"].values():
+            verdict["before"], verdict["after"] = round(verdict["before"], 4), round(verdict["after"], 4)
+        return values
+
+
+def report_face(
+    original: np.ndarray, protected: np.ndarray, face: Face, judges: Mapping[str, Recognizer], steps: int
+) -> FaceReport:
+    """Compare a face in two pictures (H, W, 3) uint8 RGB."""
+    area = window(face.box)
+    before, after = original[area], protected[area]
+    error = float(np.mean((before.astype(np.float32) - after) ** 2))
+    return FaceReport(
+        box=face.box,
+        ssim=ssim(before, after),
+        psnr=float("inf") if error == 0 else float(10 * np.log10(255**2 / error)),
+        steps=steps,
+        recognizers={name: _ask(judge, original, protected, face) for name, judge in judges.items()},
+    )
+
+
+def _ask(judge: Recognizer, original: np.ndarray, protected: np.ndarray, face: Face) -> Verdict:
+    clean = judge.align(original, face.landmarks)
+    changed = judge.align(protected, face.landmarks)
+    plain, mirrored, moved = judge.embed(np.stack([clean, clean[:, ::-1], changed]))
+    after = float(judge.distance(plain, moved))
+    return Verdict(float(judge.distance(plain, mirrored)), after, judge.threshold, after < judge.threshold)
