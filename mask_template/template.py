@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from mask_template.grid import BLOCK, BLOCKS, CROP, GRID, GROUPS
@@ -11,9 +12,9 @@ from mask_template.randomness import stream
 MAX_BLOCKS = 500
 """Most blocks that one recognizer contributes."""
 FRACTION_BITS = 16
-# How far the secret's salt reaches: noise on the logarithm of the score, and the share of blocks that step aside.
-CHOICE_NOISE = 0.35
-OFFSET_SHARE = 0.15
+# The secret's salt: how far noise, smooth over neighbouring blocks, moves the logarithm of a score.
+CHOICE_NOISE = 0.5
+CHOICE_SMOOTHNESS = 1.5
 
 
 @dataclass(frozen=True)
@@ -49,32 +50,29 @@ def choose(
 ) -> Template:
     """Pick a recognizer's 500 blocks.
 
-    The score of a block is its probability times its group's tau; the secret adds Gumbel noise (which makes it a draw
-    without replacement) and lets some blocks step to a neighbour, so that no two templates of one face are the same.
+    The score of a block is its probability times its group's tau. The secret's salt shifts each feature group by up to
+    a block and adds smooth noise to the scores, so that no two templates of one face are the same and none is dust.
 
     Args:
         distribution: (4096,) float32 from the Mask Template Network. groups: (4096,) uint8.
-        tau: weight of each feature group. recognizer: index to note. secret: the photo's.
+        tau: weight of each feature group. recognizer: index to note. secret: the face's.
     """
     random = stream(secret, f"template {recognizer}")
     weights = np.array([tau[name] for name in GROUPS], np.float32)[groups]
-    score = np.log(distribution * weights + 1e-9) + CHOICE_NOISE * random.gumbel(size=BLOCKS)
-    order = np.argsort(-score)
-    blocks = _step_aside(order[:MAX_BLOCKS], random)
-    spare = order[~np.isin(order, blocks)]
-    blocks = np.sort(np.concatenate([blocks, spare[: MAX_BLOCKS - len(blocks)]]))
+    score = (np.log(distribution * weights + 1e-9)).reshape(GRID, GRID)
+    shifted = np.full((GRID, GRID), -np.inf)
+    for group in range(len(GROUPS)):
+        part = np.where(groups.reshape(GRID, GRID) == group, score, -np.inf)
+        shifted = np.maximum(shifted, np.roll(part, random.integers(-1, 2, 2), (0, 1)))
+    noise = cv2.GaussianBlur(random.standard_normal((GRID, GRID)), (0, 0), CHOICE_SMOOTHNESS)
+    salted = shifted + CHOICE_NOISE * noise / noise.std()
+    blocks = np.sort(np.argsort(-salted.ravel())[:MAX_BLOCKS])
     return Template(
         blocks.astype(np.uint16),
         np.full(len(blocks), recognizer, np.uint8),
         groups[blocks].astype(np.uint8),
         weights[blocks].astype(np.float32),
     )
-
-
-def _step_aside(blocks: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    y, x = np.divmod(blocks, GRID)
-    steps = random.integers(-1, 2, (2, len(blocks))) * (random.random(len(blocks)) < OFFSET_SHARE)
-    return np.unique(np.clip(y + steps[0], 0, GRID - 1) * GRID + np.clip(x + steps[1], 0, GRID - 1))
 
 
 def superpose(templates: list[Template]) -> Template:
@@ -93,9 +91,9 @@ def mask_in_photo(blocks: np.ndarray, transform: np.ndarray, region: tuple[int, 
     `transform` is `fixed_point` of photo -> crop. A pixel belongs to the block that its centre falls into.
     """
     x0, y0, width, height = region
-    grid = np.zeros(BLOCKS, bool)
-    grid[blocks] = True
-    grid = grid.reshape(GRID, GRID)
+    flat = np.zeros(BLOCKS, bool)
+    flat[blocks] = True
+    grid = flat.reshape(GRID, GRID)
     (a, b, c), (d, e, f) = transform.tolist()
     x = np.arange(x0, x0 + width, dtype=np.int64)
     shift = FRACTION_BITS + BLOCK.bit_length() - 1

@@ -54,6 +54,6 @@ def truth(attribution: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     points = np.zeros((GRID, GRID), np.float32)
     at = np.clip(landmarks / BLOCK, 0, GRID - 1).astype(int)
     np.add.at(points, (at[:, 1], at[:, 0]), 1.0)
-    points = cv2.GaussianBlur(points, (0, 0), 1.0)
-    joined = (1 - LANDMARK_SHARE) * looks / looks.sum() + LANDMARK_SHARE * points / points.sum()
+    near = cv2.GaussianBlur(points, (0, 0), 1.0)
+    joined = (1 - LANDMARK_SHARE) * looks / looks.sum() + LANDMARK_SHARE * near / near.sum()
     return (joined / joined.sum()).ravel().astype(np.float32)

@@ -24,6 +24,15 @@ class Budget:
 STRENGTHS = {"light": Budget(0.985, 0.055), "standard": Budget(0.973, 0.075), "strong": Budget(0.955, 0.100)}
 
 
+def texture(image: np.ndarray) -> np.ndarray:
+    """How much each place hides: local standard deviation (h, w, 1) in grey levels of an image (h, w, 3) float32.
+
+    A little is added, so that nothing is untouchable.
+    """
+    mean, square = cv2.blur(image, (WINDOW, WINDOW)), cv2.blur(image * image, (WINDOW, WINDOW))
+    return np.sqrt(np.maximum(square - mean * mean, 0)).mean(2, keepdims=True) + 4.0
+
+
 def ssim(first: np.ndarray, second: np.ndarray) -> float:
     """Mean structural similarity of (H, W, C) images in 0..255 (Wang et al. 2004; as scikit-image computes it)."""
     return float(_ssim_parts(first.astype(np.float32), second.astype(np.float32))[0].mean())
@@ -68,5 +77,5 @@ def flip(first: np.ndarray, second: np.ndarray) -> float:
     """Mean FLIP difference of (H, W, 3) RGB images in 0..255 (Andersson et al. 2020), 0 the same to 1."""
     import flip_evaluator
 
-    images = [np.ascontiguousarray(np.clip(np.rint(x), 0, 255) / 255.0, np.float32) for x in (first, second)]
+    images = [np.ascontiguousarray(np.clip(np.rint(x.astype(np.float32)), 0, 255) / 255.0) for x in (first, second)]
     return float(flip_evaluator.evaluate(*images, "LDR", applyMagma=False, computeMeanError=True)[1])

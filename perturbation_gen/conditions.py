@@ -1,18 +1,23 @@
-"""What the generator is told besides the face: the template, and how each pixel moves the face to the target."""
+"""What the generator is told besides the face: the template, and two looks at the way to the target."""
 
 from collections.abc import Callable
 
 import cv2
 import numpy as np
 
+from perturbation_gen.budget import texture
 from perturbation_gen.noise import SIZE
 from perturbation_gen.target import IdentitySpace, pull
 
 Gradient = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
+AHEAD = 8.0
+"""Root mean square, in grey levels inside the template, of the plain step after which the second look is taken."""
+
 
 def saliency(
     crop: np.ndarray,
+    gate: np.ndarray,
     to_input: np.ndarray,
     size: int,
     gradient: Gradient,
@@ -20,20 +25,36 @@ def saliency(
     target: np.ndarray,
     space: IdentitySpace,
 ) -> np.ndarray:
-    """The identity loss's descent direction in the crop, (128, 128, 3) float32 of deviation 1.
+    """The identity loss's descent direction, (128, 128, 6) float32: at the clean face, and one plain step ahead.
+
+    Each look is smoothed, weighed by how much the texture hides, kept to the template, and of mean square 1 there.
 
     Args:
-        crop: (256, 256, 3) uint8 RGB. to_input: (2, 3) crop -> the recognizer's input of `size` pixels.
+        crop: (256, 256, 3) uint8 RGB. gate: (128, 128, 1) float32 as of `gate_of`.
+        to_input: (2, 3) crop -> the recognizer's input of `size` pixels.
         gradient: (input, v) -> (embedding, J^T v). embedding: (D,) of the clean face. target: (D,) unit vector.
     """
-    seen = cv2.warpAffine(crop.astype(np.float32), to_input, (size, size), borderMode=cv2.BORDER_REPLICATE)
+    face = crop.astype(np.float32)
+    weight = gate * texture(cv2.resize(face, (SIZE, SIZE), interpolation=cv2.INTER_AREA))
     own = space.direction(embedding)
-    _, slope = gradient(seen, pull(embedding, own, target, space))
-    back = cv2.warpAffine(slope, to_input, crop.shape[:2], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    small = cv2.resize(back, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-    return small / (small.std() + 1e-12)
+
+    def look(image: np.ndarray, embedding: np.ndarray) -> np.ndarray:
+        _, slope = gradient(_see(image, to_input, size), pull(embedding, own, target, space))
+        back = cv2.warpAffine(slope, to_input, face.shape[:2], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        small = cv2.resize(back, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+        weighed = cv2.GaussianBlur(small, (0, 0), 1.0) * weight
+        return weighed / (np.sqrt(np.sum(weighed**2) / (3 * gate.sum() + 1e-6)) + 1e-12)
+
+    first = look(face, embedding)
+    ahead = face + cv2.resize(AHEAD * first, face.shape[:2], interpolation=cv2.INTER_LINEAR)
+    there, _ = gradient(_see(ahead, to_input, size), np.zeros_like(embedding))
+    return np.concatenate([first, look(ahead, there)], axis=2)
 
 
 def gate_of(mask: np.ndarray) -> np.ndarray:
     """The template's mask (256, 256) bool as the generator's gate (128, 128, 1) float32."""
     return mask.reshape(SIZE, 2, SIZE, 2).mean((1, 3), dtype=np.float32)[..., None]
+
+
+def _see(image: np.ndarray, to_input: np.ndarray, size: int) -> np.ndarray:
+    return cv2.warpAffine(image, to_input, (size, size), borderMode=cv2.BORDER_REPLICATE)

@@ -10,9 +10,15 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 
 def generate(
-    crop: np.ndarray, noise: np.ndarray, saliency: np.ndarray, gate: np.ndarray, target: np.ndarray, recognizer: str
+    crop: np.ndarray,
+    noise: np.ndarray,
+    saliency: np.ndarray,
+    gate: np.ndarray,
+    own: np.ndarray,
+    target: np.ndarray,
+    recognizer: str,
 ) -> np.ndarray:
     """The residual (128, 128, 3) float32 in the canonical crop; arguments as in `model.build_generator`, without N."""
-    inputs = (crop, noise, saliency, gate, target)
+    inputs = (crop, noise, saliency, gate, own, target)
     feed = {f"input{i}": x[None].astype(np.float32) for i, x in enumerate(inputs)}
     return session(WEIGHTS / f"{recognizer}.onnx").run(None, feed)[0][0]

@@ -6,7 +6,7 @@ from keras import layers, ops
 from perturbation_gen.noise import SIZE
 
 CROP = 256
-MAX_RESIDUAL = 24.0
+MAX_RESIDUAL = 32.0
 
 
 def build_generator(dimension: int, batch_size: int | None = None) -> keras.Model:
@@ -15,17 +15,19 @@ def build_generator(dimension: int, batch_size: int | None = None) -> keras.Mode
     Inputs, all float32:
         crop (N, 256, 256, 3): RGB in 0..255.
         noise (N, 128, 128, 3): mean 0, deviation 1.
-        saliency (N, 128, 128, 3): where and how each pixel moves the face towards the target, deviation 1.
+        saliency (N, 128, 128, 6): two looks at how each pixel moves the face to the target, as of `conditions`.
         gate (N, 128, 128, 1): the template, 0..1.
-        target (N, dimension): unit vector to the synthetic identity.
-    Output: residual (N, 128, 128, 3) in +-24 grey levels, 0 outside the gate.
+        own, target (N, dimension): unit vectors to the face's own identity and to the synthetic one.
+    Output: residual (N, 128, 128, 3) in +-32 grey levels, 0 outside the gate.
     """
     crop = keras.Input((CROP, CROP, 3), batch_size=batch_size, name="crop")
     noise = keras.Input((SIZE, SIZE, 3), batch_size=batch_size, name="noise")
-    saliency = keras.Input((SIZE, SIZE, 3), batch_size=batch_size, name="saliency")
+    saliency = keras.Input((SIZE, SIZE, 6), batch_size=batch_size, name="saliency")
     gate = keras.Input((SIZE, SIZE, 1), batch_size=batch_size, name="gate")
+    own = keras.Input((dimension,), batch_size=batch_size, name="own")
     target = keras.Input((dimension,), batch_size=batch_size, name="target")
-    identity = layers.Reshape((1, 1, dimension))(target * float(dimension) ** 0.5)
+    way = layers.Concatenate()([own, target]) * float(dimension) ** 0.5
+    identity = layers.Reshape((1, 1, 2 * dimension))(way)
 
     # 1: everything at 128x128, then down.
     face = layers.LeakyReLU(0.2)(layers.Conv2D(16, 4, 2, "same")(crop / 128.0 - 1.0))
@@ -40,8 +42,10 @@ def build_generator(dimension: int, batch_size: int | None = None) -> keras.Mode
     four = layers.Concatenate()([three, one])
     four = layers.ReLU()(_norm(layers.Conv2DTranspose(24, 4, 2, "same", use_bias=False)(four)))
     residual = layers.Conv2D(3, 3, 1, "same")(layers.Concatenate()([four, seen]))
-    residual = ops.tanh(residual) * MAX_RESIDUAL * gate
-    return keras.Model([crop, noise, saliency, gate, target], residual, name="perturbation_generation_network")
+    # What plain steps would do is known; the network learns what they miss.
+    plain = 0.8 * saliency[..., :3] + saliency[..., 3:]
+    residual = ops.tanh(residual + 0.2 * plain) * MAX_RESIDUAL * gate
+    return keras.Model([crop, noise, saliency, gate, own, target], residual, name="perturbation_generation_network")
 
 
 class XorLayer(layers.Layer):

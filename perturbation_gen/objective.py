@@ -15,19 +15,17 @@ CHROMA_WEIGHT = 0.3
 
 
 def build_objective(generator: keras.Model, recognizer: keras.Model, mean: np.ndarray, ssim: float) -> keras.Model:
-    """The generator's inputs and (own, warp, blemish) -> loss (N,).
+    """The generator's inputs and (warp, blemish) -> loss (N,).
 
-    own (N, D): unit vector of the clean face. warp (N, 8): the projective transform, output to input, from the
+    warp (N, 8): the projective transform, output to input, from the
     recognizer's input to the crop, jitter included. blemish (N, 256, 256, 3): what befalls a photo on its way, added.
     `ssim` is the budget: every residual is scaled until its structural similarity to the face is that, so the
     generator can neither collapse to nothing nor buy strength with visibility.
     """
     crop = generator.inputs[0]
-    dimension = recognizer.outputs[0].shape[-1]
-    own = keras.Input((dimension,), name="own")
     warp = keras.Input((8,), name="warp")
     blemish = keras.Input((CROP, CROP, 3), name="blemish")
-    target = generator.inputs[4]
+    own, target = generator.inputs[4:]
 
     residual = generator(generator.inputs)
     small = layers.AveragePooling2D(2)(crop)
@@ -44,7 +42,7 @@ def build_objective(generator: keras.Model, recognizer: keras.Model, mean: np.nd
     grey = ops.mean(residual, axis=-1, keepdims=True)
     power = ops.mean(ops.square(residual), axis=(1, 2, 3))
     tint = ops.mean(ops.square(residual - grey), axis=(1, 2, 3)) / (power + 1e-6)
-    return keras.Model([*generator.inputs, own, warp, blemish], loss + CHROMA_WEIGHT * tint, name="objective")
+    return keras.Model([*generator.inputs, warp, blemish], loss + CHROMA_WEIGHT * tint, name="objective")
 
 
 def similarity(first: keras.KerasTensor, second: keras.KerasTensor) -> keras.KerasTensor:

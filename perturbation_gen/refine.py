@@ -6,16 +6,20 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from perturbation_gen.budget import Budget, ssim_with_gradient
+from perturbation_gen.budget import Budget, ssim_with_gradient, texture
 from perturbation_gen.scene import Scene
 from perturbation_gen.target import IdentitySpace, pull
 
 Gradient = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
-STEP = 2.5
-"""First step of Adam, in grey levels."""
+STEP = 5.0
+"""First step of Adam, in grey levels, where the image varies as much as TEXTURE."""
+TEXTURE = 20.0
+"""Local standard deviation, in grey levels, that hides a full step; steps are smaller on smooth skin."""
+CHROMA = 0.3
+"""How far colour follows the gradient; grey follows in full. Recognizers care little, eyes do."""
 FIRST_MOMENT, SECOND_MOMENT = 0.7, 0.95
-VISIBLE_WEIGHT = 0.6
+VISIBLE_WEIGHT = 0.2
 """How much the gradient of visibility counts against the identity's when the budget is used up."""
 CALM = 4
 """So many changed copies in a row must keep the margins before the steps end early."""
@@ -57,7 +61,7 @@ def refine(
     Each step sees the face a little moved, scaled and recompressed, as it will be seen by others. The derivative of the
     loss is taken at the embedding of the step before, which saves a pass through the network.
     """
-    channels = scene.low.shape[2]
+    room = texture(scene.image) / TEXTURE * scene.gate
     residual = scene.confine(start)
     first, second = np.zeros_like(residual), np.zeros_like(residual)
     wishes = [pull(a.own_embedding, a.own, a.target, a.space) for a in attacked]
@@ -81,16 +85,16 @@ def refine(
         visible[box] += in_box
         used = (1 - min(whole, face)) / (1 - budget.ssim)
         wish += visible * (VISIBLE_WEIGHT * min(1.0, used) * np.linalg.norm(wish) / (np.linalg.norm(visible) + 1e-12))
-        if channels == 1:
-            wish = wish.sum(2, keepdims=True)
-        wish *= scene.gate
+        grey = wish.mean(2, keepdims=True)
+        wish = grey if scene.low.shape[2] == 1 else grey + CHROMA * (wish - grey)
+        wish = wish * scene.gate
         first = FIRST_MOMENT * first + (1 - FIRST_MOMENT) * wish
         second = SECOND_MOMENT * second + (1 - SECOND_MOMENT) * wish**2
         unbiased = first / (1 - FIRST_MOMENT ** (step + 1))
-        scale = np.sqrt(second / (1 - SECOND_MOMENT ** (step + 1)))
-        pace = STEP * (1 - 0.7 * step / steps)
-        residual = residual + pace * scene.gate * unbiased / (scale + 0.1 * scale.max() + 1e-12)
-        residual = _rein_in(scene, scene.confine(residual), budget)
+        scale = np.sqrt(second / (1 - SECOND_MOMENT ** (step + 1))).mean(2, keepdims=True)
+        pace = STEP * (1 - 0.7 * step / steps) * room
+        residual = scene.confine(residual + pace * unbiased / (scale + 0.1 * scale.max() + 1e-12))
+        residual = _rein_in(scene, residual, budget)
     return residual, steps
 
 
@@ -123,4 +127,5 @@ def _recompress(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
         return image
     pixels = np.clip(image, 0, 255).astype(np.uint8)
     data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(60, 96))])[1]
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1].astype(np.float32)
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
+    return decoded[..., ::-1].astype(np.float32)

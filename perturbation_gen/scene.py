@@ -61,7 +61,7 @@ class Scene:
 
 def make_gate(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """The template's mask (H, W) bool in the photo as a gate (h, w, 1) float32 on the lattice, softened inwards."""
-    part = mask.astype(np.float32)
+    part: np.ndarray = mask.astype(np.float32)
     if shape != mask.shape:
         part = cv2.resize(part, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
     soft = cv2.GaussianBlur(part, (0, 0), FEATHER, borderType=cv2.BORDER_REPLICATE)

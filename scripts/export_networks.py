@@ -2,7 +2,7 @@
 
     python scripts/export_networks.py
 
-Reads and writes mask_template/weights and perturbation_gen/weights. The large weights stay float16 in the ONNX files too.
+Reads and writes mask_template/weights and perturbation_gen/weights. Large weights stay float16 in the ONNX too.
 """
 
 from pathlib import Path

@@ -64,12 +64,14 @@ class Photos(keras.utils.PyDataset):
         template = choose(distribution, block_groups(points), EVEN_TAU, 0, self.random.bytes(SECRET_BYTES))
         target = self.space.target(random_mixture(self.random, len(self.space.identities)))
         own = self.space.direction(self.embeddings[index])
+        gate = gate_of(template.to_mask())
+        looks = saliency(crop, gate, to_chip, SIZE, self.gradient, self.embeddings[index], target, self.space)
         kind = KINDS[int(self.random.integers(len(KINDS)))]
         return {
             "crop": crop,
             "noise": random_noise(self.random, kind, crop, points),
-            "saliency": saliency(crop, to_chip, SIZE, self.gradient, self.embeddings[index], target, self.space),
-            "gate": gate_of(template.to_mask()),
+            "saliency": looks,
+            "gate": gate,
             "target": target,
             "own": own,
             "warp": self._warp(to_chip),
@@ -110,13 +112,15 @@ def identity_space(faces: Path, path: Path) -> IdentitySpace:
 class Ship(keras.callbacks.Callback):
     """Writes the generator's weights as they would ship, after every round."""
 
-    def __init__(self, generator: keras.Model, path: Path, facts: dict) -> None:
+    def __init__(self, generator: keras.Model, path: Path, seed: int, facts: dict) -> None:
         super().__init__()
-        self.generator, self.path, self.facts = generator, path, facts
+        self.generator, self.path, self.seed, self.facts = generator, path, seed, facts
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        done = {"steps_done": (epoch + 1) * ROUND, "loss": (logs or {})["loss"]}
-        save_weights(self.generator, self.path, **self.facts, **done)
+        # The learning rate is constant, so a run cut short is the same as one that was asked for fewer steps.
+        steps = (epoch + 1) * ROUND
+        command = f"python scripts/train_generator.py runs/faces runs/generator --steps {steps} --seed {self.seed}"
+        save_weights(self.generator, self.path, command=command, loss=(logs or {})["loss"], **self.facts)
 
 
 @click.command()
@@ -130,21 +134,18 @@ def main(faces: Path, run: Path, steps: int, seed: int) -> None:
     space = identity_space(faces, run / "identities.h5")
     generator = build_generator(DlibResNet.dimension)
     objective = build_objective(generator, build_port(), space.mean, SSIM)
-    rounds = steps // ROUND
-    schedule = keras.optimizers.schedules.CosineDecay(2e-4, steps, alpha=0.05)
-    objective.compile(keras.optimizers.Adam(schedule, beta_1=0.5), loss=lambda _, losses: losses)
+    objective.compile(keras.optimizers.Adam(2e-4, beta_1=0.5), loss=lambda _, losses: losses)
     order = np.random.default_rng(seed).permutation(len(np.load(faces / "identities.npy")))
     photos = Photos(faces, order[HELD_OUT:], space, ROUND, seed)
-    command = f"python scripts/train_generator.py runs/faces runs/generator --steps {steps} --seed {seed}"
     data = f"{len(photos.indices)} faces of train and unlabelled, attacked: dlib"
-    facts = {"command": command, "seed": seed, "data": data, "parameters": generator.count_params()}
+    facts = {"seed": seed, "data": data, "parameters": generator.count_params()}
     objective.fit(
         photos,
-        epochs=rounds,
+        epochs=steps // ROUND,
         callbacks=[
             keras.callbacks.BackupAndRestore(run / "backup", save_freq="epoch"),
             keras.callbacks.CSVLogger(run / "log.csv", append=True),
-            Ship(generator, run / "dlib.h5", facts),
+            Ship(generator, run / "dlib.h5", seed, facts),
         ],
     )
 

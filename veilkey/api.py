@@ -18,10 +18,10 @@ from keys.recipients import Identity, PassphraseIdentity, PassphraseRecipient, R
 from veilkey.carriers import Picture, encode_png, from_pil, read_photo
 from veilkey.errors import KeyFileError, UsageError
 from veilkey.files import read_limited
-from veilkey.restore import restore_picture
+from veilkey.restorer import restore_picture
 
 if TYPE_CHECKING:
-    from veilkey.protect import Protector
+    from veilkey.protector import Protector
     from veilkey.report import FaceReport
 
 ImageLike = str | PathLike[str] | bytes | Image.Image | np.ndarray
@@ -61,7 +61,7 @@ def protect(
         veilkey.errors.VeilkeyError: no face, an unreadable picture, or nobody to seal for.
         veilkey.errors.KeyFileError: a public key that cannot be used.
     """
-    from veilkey.protect import Settings
+    from veilkey.protector import Settings
 
     sealed_for = [load_recipient(r) if isinstance(r, str | bytes | PathLike) else r for r in recipients]
     if passphrase is not None:
@@ -108,7 +108,7 @@ def restore(
 @cache
 def protector() -> "Protector":
     """The one Protector of this process."""
-    from veilkey.protect import Protector
+    from veilkey.protector import Protector
 
     return Protector()
 

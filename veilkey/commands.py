@@ -12,7 +12,7 @@ from veilkey import api
 from veilkey.carriers import encode_png, read_photo
 from veilkey.errors import OutputExists, UsageError
 from veilkey.files import write_new
-from veilkey.restore import restore_picture
+from veilkey.restorer import restore_picture
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,9 @@ class Files:
 class Names(Mapping[Path, Files]):
     """Which files belong to which photo; no two photos share one."""
 
-    def __init__(self, files: dict[Path, Files], written: list[Path]) -> None:
+    def __init__(self, files: dict[Path, Files], read: list[Path], written: list[Path]) -> None:
         self._files = files
+        self._read = read
         self._written = written
 
     def __getitem__(self, photo: Path) -> Files:
@@ -50,7 +51,7 @@ class Names(Mapping[Path, Files]):
             shown = picture.with_name(picture.stem + ".template.png") if show else None
             files[photo] = Files(picture, key_file, shown)
             written += [picture, key_file, *([shown] if shown else [])]
-        return cls(files, written)
+        return cls(files, list(photos), written)
 
     @classmethod
     def restoring(cls, photos: Sequence[Path], output: Path | None, key: Path | None) -> "Names":
@@ -62,7 +63,7 @@ class Names(Mapping[Path, Files]):
             key_file = _place(key, photo.with_name(photo.name + ".veilkey"), len(photos), "-k")
             files[photo] = Files(picture, key_file)
             written.append(picture)
-        return cls(files, written)
+        return cls(files, [*photos, *(one.key for one in files.values())], written)
 
     def check(self, force: bool) -> None:
         """Before any work is done.
@@ -73,16 +74,16 @@ class Names(Mapping[Path, Files]):
         """
         taken: set[Path] = set()
         for path in self._written:
-            if path.absolute() in taken:
+            if path.resolve() in taken:
                 raise UsageError(f"two photos would both be written to {path}: protect them into different folders")
-            taken.add(path.absolute())
+            taken.add(path.resolve())
             if not path.parent.is_dir():
                 raise UsageError(f"{path.parent} is no folder: make it first")
             if not force and path.exists():
                 raise OutputExists(f"{path} exists: give another name with -o, or --force to replace it")
-        for photo in self._files:
-            if photo.absolute() in taken:
-                raise UsageError(f"{photo} would be overwritten: give another name with -o")
+        for path in self._read:
+            if path.resolve() in taken:
+                raise UsageError(f"{path} would be overwritten: give another name with -o")
 
 
 def _place(wanted: Path | None, default: Path, photos: int, option: str) -> Path:
@@ -99,7 +100,7 @@ def protect_photo(
     photo: Path, files: Files, sealed_for: Sequence[Recipient], settings: Mapping[str, Any], force: bool
 ) -> dict[str, Any]:
     """Protect one file; what --json says of it."""
-    from veilkey.protect import Settings
+    from veilkey.protector import Settings
 
     protected, payload, faces = api.protector().protect(read_photo(photo), Settings(**settings))
     key, picture = api.seal(payload, sealed_for), encode_png(protected)

@@ -11,7 +11,7 @@ from veilkey.carriers import encode_png, read_photo
 from veilkey.errors import CheckFailed
 from veilkey.files import write_new
 from veilkey.pictures import paint_template, side_by_side
-from veilkey.restore import restore_picture, window
+from veilkey.restorer import restore_picture, window
 
 PASSPHRASE = b"a passphrase for the demo only"
 
@@ -19,7 +19,7 @@ PASSPHRASE = b"a passphrase for the demo only"
 def run(photo: Path | None, output: Path, say: Callable[[str], None]) -> None:
     """Protect `photo` (or scikit-image's astronaut), restore it, say what was measured, and draw it to `output`."""
     from keys.recipients import PassphraseIdentity, PassphraseRecipient
-    from veilkey.protect import Settings
+    from veilkey.protector import Settings
 
     original = read_photo(photo or _portrait())
     protector = api.protector()

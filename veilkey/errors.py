@@ -1,6 +1,6 @@
 """Everything that veilkey raises on purpose, each with the exit code that the command line gives it."""
 
-from keys.errors import KeyFileError
+from keys.errors import KeyFileError, KeyPairExists
 
 __all__ = [
     "CheckFailed",
@@ -59,6 +59,8 @@ class CheckFailed(VeilkeyError):
 
 def exit_code(error: BaseException) -> int:
     """Exit code of the command line for `error`."""
+    if isinstance(error, KeyPairExists):
+        return 2
     if isinstance(error, KeyFileError):
         return 4
     return error.exit_code if isinstance(error, VeilkeyError) else 1

@@ -4,6 +4,7 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from veilkey.errors import OutputExists
 
@@ -28,7 +29,7 @@ def write_new(path: Path, data: bytes, force: bool = False) -> None:
         return
     with os.fdopen(handle, "wb") as file:
         _fill(file, data)
-        _refuse_to_replace(path, f"/proc/self/fd/{file.fileno()}")
+        _refuse_to_replace(path, f"/proc/self/fd/{file.fileno()}", file.fileno())
 
 
 def write_over(path: Path, data: bytes) -> None:
@@ -53,17 +54,25 @@ def _link_through_temporary(path: Path, data: bytes) -> None:
         os.chmod(temporary, 0o644)
         _refuse_to_replace(path, temporary)
     finally:
-        os.unlink(temporary)
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
 
 
-def _refuse_to_replace(path: Path, source: str) -> None:
+def _refuse_to_replace(path: Path, source: str, handle: int | None = None) -> None:
     try:
-        os.link(source, path, follow_symlinks=True)
+        # Only with a descriptor does Python call linkat, which can follow the link in /proc to a file without a name;
+        # `source` is absolute then, so the descriptor itself is not looked at.
+        os.link(source, path, src_dir_fd=handle, follow_symlinks=True)
     except FileExistsError:
         raise OutputExists(f"{path} exists: give another name with -o, or --force to replace it") from None
+    except (PermissionError, NotImplementedError):
+        # No hard links here (FAT): a file that comes into being between the look and the rename is replaced.
+        if path.exists():
+            raise OutputExists(f"{path} exists: give another name with -o, or --force to replace it") from None
+        os.replace(source, path)
 
 
-def _fill(file: "io.BufferedWriter", data: bytes) -> None:  # noqa: F821 - only a type
+def _fill(file: BinaryIO, data: bytes) -> None:
     file.write(data)
     file.flush()
     os.fsync(file.fileno())

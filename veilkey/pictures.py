@@ -7,7 +7,7 @@ from keys.payload import FaceKey, Payload
 from mask_template.grid import GROUPS
 from mask_template.template import mask_in_photo
 from veilkey.carriers import Picture
-from veilkey.restore import window
+from veilkey.restorer import window
 
 # One colour a feature group, apart from one another for colour-blind readers too (Okabe and Ito 2008).
 COLOURS = {
@@ -23,7 +23,7 @@ OPACITY = 0.55
 
 def show_templates(picture: Picture, payload: Payload) -> Picture:
     """`picture` in RGB with every face's template over it, coloured by feature group."""
-    image = picture.rgb()
+    image = picture.rgb().copy()
     for face in payload.faces:
         image[window(face.region)] = paint_template(image[window(face.region)], face)
     return Picture(image, "RGB", picture.icc_profile)

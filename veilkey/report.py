@@ -9,7 +9,7 @@ import numpy as np
 from perturbation_gen.budget import ssim
 from veilkey.faces import Face
 from veilkey.recognizers import Recognizer
-from veilkey.restore import window
+from veilkey.restorer import window
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,12 @@ class Verdict:
 
 @dataclass(frozen=True)
 class FaceReport:
-    """One face: box (x, y, w, h); structural similarity and peak signal-to-noise ratio (dB) over it; steps taken."""
+    """One face: box (x, y, w, h); structural similarity and peak signal-to-noise ratio (dB; None where
+    nothing could change) over it; steps taken."""
 
     box: tuple[int, int, int, int]
     ssim: float
-    psnr: float
+    psnr: float | None
     steps: int
     recognizers: dict[str, Verdict]
 
@@ -41,7 +42,8 @@ class FaceReport:
         """Plain values, rounded to what was measured."""
         values = asdict(self)
         values["box"] = list(self.box)
-        values["ssim"], values["psnr"] = round(self.ssim, 4), round(self.psnr, 2)
+        values["ssim"] = round(self.ssim, 4)
+        values["psnr"] = None if self.psnr is None else round(self.psnr, 2)
         for verdict in values["recognizers"].values():
             verdict["before"], verdict["after"] = round(verdict["before"], 4), round(verdict["after"], 4)
         return values
@@ -57,7 +59,7 @@ def report_face(
     return FaceReport(
         box=face.box,
         ssim=ssim(before, after),
-        psnr=float("inf") if error == 0 else float(10 * np.log10(255**2 / error)),
+        psnr=None if error == 0 else float(10 * np.log10(255**2 / error)),
         steps=steps,
         recognizers={name: _ask(judge, original, protected, face) for name, judge in judges.items()},
     )

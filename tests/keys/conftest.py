@@ -19,7 +19,7 @@ def payload() -> Payload:
             FaceKey(
                 box=(-5, corner, 300, 310),
                 region=(corner, corner, 300, 300),
-                transform=rng.integers(-(2**62), 2**62, (2, 3)),
+                transform=rng.integers(-(2**40), 2**40, (2, 3), endpoint=True),
                 blocks=rng.choice(4096, blocks, replace=False).astype(np.uint16),
                 recognizer=rng.integers(0, 2, blocks).astype(np.uint8),
                 group=rng.integers(0, 6, blocks).astype(np.uint8),

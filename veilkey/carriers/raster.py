@@ -1,6 +1,8 @@
 """PNG, JPEG, WebP, TIFF and BMP of 8 bits a channel, through Pillow. What is written is PNG."""
 
 import io
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +11,13 @@ from PIL import Image, ImageOps
 from veilkey.carriers.picture import MODES, Picture
 from veilkey.errors import UnreadablePhoto
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP")
+# JPEG takes MPO files, too; Pillow knows no reader of that name.
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 64
 _TO_MODE = {"1": "L", "P": None, "PA": "RGBA"}
+# Pillow opens colour of 16 bits a channel as if it had 8, and only its name for the raw data tells ("RGB;16B").
+_SIXTEEN_BITS = re.compile(r";16[BLN]")
 
 
 def read_photo(source: Path | bytes) -> Picture:
@@ -26,7 +31,11 @@ def read_photo(source: Path | bytes) -> Picture:
     """
     name = source.name if isinstance(source, Path) else "the picture"
     try:
-        with Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS) as image:
+        with warnings.catch_warnings():
+            # Of pictures that are under twice its limit Pillow only warns; ours is checked below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
+        with image:
             _check(image, name)
             image.load()
             return from_pil(image, name)
@@ -62,8 +71,11 @@ def encode_png(picture: Picture) -> bytes:
 def _check(image: Image.Image, name: str) -> None:
     if image.mode not in MODES and image.mode not in _TO_MODE:
         raise UnreadablePhoto(f"{name}: {image.mode} pixels are not supported: save it as 8-bit RGB or grey first")
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        raise UnreadablePhoto(f"{name}: holds {image.n_frames} pictures: save the one you want as its own file")
+    if any(_SIXTEEN_BITS.search(str(tile[3])) for tile in getattr(image, "tile", ())):
+        raise UnreadablePhoto(f"{name}: 16 bits a channel are not supported: save it as 8-bit RGB or grey first")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":
+        raise UnreadablePhoto(f"{name}: holds {frames} pictures: save the one you want as its own file")
     if image.width * image.height > MAX_PIXELS:
         raise UnreadablePhoto(f"{name}: {image.width}x{image.height} is over {MAX_PIXELS // 10**6} megapixels")
     if min(image.size) < MIN_SIDE:

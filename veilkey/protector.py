@@ -27,7 +27,7 @@ from veilkey.faces import CROP_SIZE, Face, FaceFinder, compose, crop, invert
 from veilkey.faces.geometry import map_points, source_box
 from veilkey.recognizers.gradient import load_gradient
 from veilkey.report import FaceReport, report_face
-from veilkey.restore import apply, undo, window
+from veilkey.restorer import apply, undo, window
 
 ATTACKED = ("dlib",)
 # Steps end early when changed copies of the face are this much farther than the recognizer's usual threshold from the
@@ -46,7 +46,7 @@ class Settings:
     """
 
     strength: str = "standard"
-    refine: int = 24
+    refine: int = 20
     noise: str = "gaussian"
     face: int | None = None
     min_size: int = 0
@@ -175,10 +175,10 @@ class Protector:
         total = np.zeros((SIZE, SIZE, 3), np.float32)
         for index, (name, one) in enumerate(zip(ATTACKED, attacked, strict=True)):
             to_input = compose(compose(one.to_input, to_lattice), invert(face.transform))
-            slope = saliency(clean, to_input, one.size, one.gradient, one.own_embedding, one.target, one.space)
-            noise = draw_noise(secret, settings.noise, clean, landmarks)
             gate = gate_of(template.only(index).to_mask())
-            total += generate(clean, noise, slope, gate, one.target, name) / len(attacked)
+            looks = saliency(clean, gate, to_input, one.size, one.gradient, one.own_embedding, one.target, one.space)
+            noise = draw_noise(secret, settings.noise, clean, landmarks)
+            total += generate(clean, noise, looks, gate, one.own, one.target, name) / len(attacked)
         halve = np.array([[0.5, 0, -0.25], [0, 0.5, -0.25]])
         to_canvas = compose(halve, compose(face.transform, invert(to_lattice)))
         height, width = scene.gate.shape[:2]

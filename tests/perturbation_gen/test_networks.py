@@ -1,0 +1,197 @@
+"""The exported networks are Keras' with the weights that ship, and do what the protection needs of them.
+
+The weights may be trained anew: nothing here depends on what exactly they make of a face.
+"""
+
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+import mask_template.model
+import mask_template.network
+import perturbation_gen.generator
+import perturbation_gen.model
+from mask_template.grid import block_groups
+from mask_template.randomness import SECRET_BYTES
+from mask_template.template import choose
+from perturbation_gen.conditions import gate_of, saliency
+from perturbation_gen.noise import KINDS, SIZE, draw_noise
+from perturbation_gen.target import MIXED, draw_mixture, identity_loss, load_space, pull
+from veilkey.faces import FaceFinder, compose, crop, invert, map_points
+from veilkey.recognizers import names
+from veilkey.recognizers.dlib_resnet import DlibResNet
+from veilkey.recognizers.gradient import load_gradient
+from veilkey.weights import load_weights, save_weights
+
+SECRETS = [bytes([i]) * SECRET_BYTES for i in range(1, 7)]
+
+
+def drawn(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def generator_inputs(dimension: int, seed: int) -> list[np.ndarray]:
+    """Crop, noise, saliency, gate, own and target, at random."""
+    own, target = drawn((2, dimension), seed + 3)
+    coarse = np.clip(128 + 60 * drawn((8, 8, 3), seed), 0, 255)
+    return [
+        cv2.resize(coarse, (256, 256), interpolation=cv2.INTER_CUBIC).clip(0, 255),
+        drawn((SIZE, SIZE, 3), seed + 1),
+        drawn((SIZE, SIZE, 3), seed + 2),
+        (drawn((32, 32), seed + 4) > 0.5).repeat(4, 0).repeat(4, 1).astype(np.float32)[..., None],
+        own / np.linalg.norm(own),
+        target / np.linalg.norm(target),
+    ]
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_exported_mask_network_is_keras(name: str, close_up: np.ndarray) -> None:
+    network = load_weights(mask_template.model.build(1), mask_template.network.WEIGHTS / f"{name}.h5")
+    assert network.count_params() < 6_000_000
+    for crop_ in (close_up, np.zeros_like(close_up), 255 - close_up):
+        expected = np.asarray(network(crop_[None].astype(np.float32), training=False))[0]
+        found = mask_template.network.predict(crop_, name)
+        assert np.abs(found - expected).max() < 1e-4 * expected.max()
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_exported_generator_is_keras(name: str) -> None:
+    dimension = DlibResNet.dimension
+    model = perturbation_gen.model.build_generator(dimension, 1)
+    load_weights(model, perturbation_gen.generator.WEIGHTS / f"{name}.h5")
+    for seed in (0, 10):
+        inputs = generator_inputs(dimension, seed)
+        expected = np.asarray(model([x[None] for x in inputs], training=False))[0]
+        found = perturbation_gen.generator.generate(*inputs, name)
+        assert np.abs(expected).max() > 0.5
+        assert np.abs(found - expected).max() < 1e-4 * perturbation_gen.model.MAX_RESIDUAL
+
+
+def test_the_generator_obeys_the_gate() -> None:
+    for seed in (0, 10):
+        inputs = generator_inputs(DlibResNet.dimension, seed)
+        gate = inputs[3]
+        residual = perturbation_gen.generator.generate(*inputs, "dlib")
+        assert residual.shape == (SIZE, SIZE, 3)
+        assert np.all(residual[gate[..., 0] == 0] == 0)
+        assert np.abs(residual[gate[..., 0] == 1]).mean() > 0.1
+        assert np.abs(residual).max() <= perturbation_gen.model.MAX_RESIDUAL
+        inputs[3] = np.zeros_like(gate)
+        assert not perturbation_gen.generator.generate(*inputs, "dlib").any()
+
+
+@pytest.fixture(scope="module")
+def face(close_up: np.ndarray) -> SimpleNamespace:
+    """What the generator is told of the portrait, but for what the secret draws."""
+    judge, gradient, space = DlibResNet(), load_gradient("dlib"), load_space("dlib")
+    (found,) = FaceFinder().find(close_up)
+    clean = crop(close_up, found.transform)
+    to_input = compose(judge.transform(found.landmarks), invert(found.transform))
+    seen = cv2.warpAffine(clean.astype(np.float32), to_input, (150, 150))
+    embedding, _ = gradient(seen, np.zeros(128, np.float32))
+    landmarks = map_points(found.transform, found.landmarks)
+    return SimpleNamespace(
+        crop=clean, landmarks=landmarks, to_input=to_input, gradient=gradient, embedding=embedding, space=space
+    )
+
+
+def residual_of(face: SimpleNamespace, secret: bytes, kind: str = "gaussian") -> np.ndarray:
+    """As `protect` has the generator make it."""
+    target = face.space.target(draw_mixture(secret, len(face.space.identities)))
+    slope = saliency(face.crop, face.to_input, 150, face.gradient, face.embedding, target, face.space)
+    distribution = mask_template.network.predict(face.crop, "dlib")
+    tau = mask_template.network.load_tau("dlib")
+    template = choose(distribution, block_groups(face.landmarks), tau, 0, secret)
+    noise = draw_noise(secret, kind, face.crop, face.landmarks)
+    gate, own = gate_of(template.to_mask()), face.space.direction(face.embedding)
+    return perturbation_gen.generator.generate(face.crop, noise, slope, gate, own, target, "dlib")
+
+
+def test_each_secret_makes_a_pattern_of_its_own(face: SimpleNamespace) -> None:
+    """A generator trained in a hurry makes one pattern for everybody, which anyone can subtract (DESIGN.md)."""
+    residuals = np.stack([residual_of(face, secret).ravel() for secret in SECRETS])
+    correlation = np.corrcoef(residuals)[np.triu_indices(len(SECRETS), 1)]
+    assert correlation.mean() < 0.6
+    assert correlation.max() < 0.9
+
+
+def test_the_pattern_moves_the_face_where_the_secret_says(face: SimpleNamespace) -> None:
+    losses = []
+    for secret in SECRETS:
+        target = face.space.target(draw_mixture(secret, len(face.space.identities)))
+        residual = cv2.resize(residual_of(face, secret), (256, 256), interpolation=cv2.INTER_LINEAR)
+        seen = cv2.warpAffine(face.crop + residual, face.to_input, (150, 150))
+        embedding, _ = face.gradient(seen, np.zeros(128, np.float32))
+        own = face.space.direction(face.embedding)
+        losses.append(
+            identity_loss(embedding, own, target, face.space) - identity_loss(face.embedding, own, target, face.space)
+        )
+    assert np.mean(losses) < -0.1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_noise_is_normal_and_the_secrets(face: SimpleNamespace, kind: str) -> None:
+    first, again, other = (
+        draw_noise(secret, kind, face.crop, face.landmarks) for secret in (SECRETS[0], SECRETS[0], SECRETS[1])
+    )
+    assert first.shape == (SIZE, SIZE, 3) and first.dtype == np.float32
+    assert abs(first.mean()) < 0.05 and abs(first.std() - 1) < 0.05
+    assert np.array_equal(first, again)
+    # Beside the skin's tone, which is in the pixels of every secret, they share nothing.
+    toneless = [(noise - noise.mean((0, 1))).ravel() for noise in (first, other)]
+    assert abs(np.corrcoef(toneless)[0, 1]) < 0.05
+
+
+def test_an_unknown_noise_is_refused(face: SimpleNamespace) -> None:
+    with pytest.raises(ValueError, match="pink"):
+        draw_noise(SECRETS[0], "pink", face.crop, face.landmarks)
+
+
+def test_the_secret_draws_an_identity() -> None:
+    space = load_space("dlib")
+    mixtures = [draw_mixture(secret, len(space.identities)) for secret in SECRETS]
+    for mixture in mixtures:
+        assert np.count_nonzero(mixture) == MIXED and abs(mixture.sum() - 1) < 1e-5 and mixture.min() >= 0
+        assert abs(np.linalg.norm(space.target(mixture)) - 1) < 1e-5
+    assert np.array_equal(mixtures[0], draw_mixture(SECRETS[0], len(space.identities)))
+    cosines = np.corrcoef(np.stack([space.target(mixture) for mixture in mixtures]))
+    assert cosines[np.triu_indices(len(SECRETS), 1)].mean() < 0.5
+
+
+def test_pull_is_the_losss_descent() -> None:
+    space = load_space("dlib")
+    random = np.random.default_rng(0)
+    own, target, start = (space.direction(x) for x in space.identities[:3])
+    embedding = space.mean + 0.4 * start
+    wish = pull(embedding, own, target, space)
+    for _ in range(5):
+        step = 1e-3 * random.normal(size=wish.shape)
+        difference = identity_loss(embedding + step, own, target, space) - identity_loss(
+            embedding - step, own, target, space
+        )
+        assert abs(difference / 2 + wish @ step) < 1e-3 * np.linalg.norm(wish) * np.linalg.norm(step)
+
+
+def test_the_xor_layer_is_xor_with_a_straight_gradient() -> None:
+    import tensorflow as tf
+
+    image = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)).astype(np.float32)
+    residual = tf.Variable(drawn((2, 8, 8, 3), 1) * 60)
+    with tf.GradientTape() as tape:
+        changed = perturbation_gen.model.XorLayer()(tf.constant(image), residual)
+        total = tf.reduce_sum(changed * 3.0)
+    assert np.array_equal(changed.numpy(), np.clip(np.rint(image + residual.numpy()), 0, 255))
+    assert np.allclose(tape.gradient(total, residual).numpy(), 3.0)
+
+
+def test_weights_survive_as_float16(tmp_path) -> None:
+    first, second = (perturbation_gen.model.build_generator(16, 1) for _ in range(2))
+    save_weights(first, tmp_path / "weights.h5", made_by="a test")
+    load_weights(second, tmp_path / "weights.h5")
+    inputs = [x[None] for x in generator_inputs(16, 0)]
+    before, after = (np.asarray(model(inputs, training=False)) for model in (first, second))
+    assert np.abs(before - after).max() < 0.05 * np.abs(before).max()
+    with pytest.raises(ValueError, match="does not fit"):
+        load_weights(perturbation_gen.model.build_generator(17, 1), tmp_path / "weights.h5")
