@@ -5,7 +5,7 @@
 Blurs 500 blocks of every dev probe's clean crop and asks dlib how much of the similarity to the person's gallery
 (cosine, centred) is lost. Blocks: the network's; 500 random ones of the face (inside the landmarks' hull and the
 forehead); the 500 that are best on average over the training faces. Paired differences with bootstrap intervals (95 %)
-over people. Then equation 2 of the paper: how many of the 500 blocks stay when the same face comes smaller, or at another
+over people. Then equation 2 of the paper: how many of the 500 blocks stay when the same face comes smaller, at another
 scale, or flipped.
 """
 

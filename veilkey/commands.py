@@ -103,20 +103,13 @@ def protect_photo(
     from veilkey.protector import Settings
 
     protected, payload, faces = api.protector().protect(read_photo(photo), Settings(**settings))
-    key, picture = api.seal(payload, sealed_for), encode_png(protected)
-    if force:
-        # Were the old picture left until the new one is written, a kill in between would leave it without its key.
-        files.picture.unlink(missing_ok=True)
-    write_new(files.key, key, force)
-    try:
-        write_new(files.picture, picture, force)
-    except BaseException:
-        files.key.unlink(missing_ok=True)
-        raise
+    key = api.seal(payload, sealed_for)
+    outputs = [(files.key, key), (files.picture, encode_png(protected))]
     if files.show:
         from veilkey.pictures import show_templates
 
-        write_new(files.show, encode_png(show_templates(protected, payload)), force)
+        outputs.append((files.show, encode_png(show_templates(protected, payload))))
+    write_new(outputs, force)
     return {
         "photo": str(photo),
         "protected": str(files.picture),
@@ -130,7 +123,7 @@ def restore_photo(protected: Path, files: Files, opener: Identity, force: bool) 
     """Restore one file; what --json says of it."""
     payload = api.unseal(api.read_key(files.key), opener)
     original = restore_picture(read_photo(protected), payload)
-    write_new(files.picture, encode_png(original), force)
+    write_new([(files.picture, encode_png(original))], force)
     return {"photo": str(protected), "key": str(files.key), "restored": str(files.picture), "identical": True}
 
 

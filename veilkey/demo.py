@@ -55,7 +55,7 @@ def run(photo: Path | None, output: Path, say: Callable[[str], None]) -> None:
         ("difference x8", difference),
         ("restored", restored.rgb()[area]),
     ]
-    write_new(output, encode_png(side_by_side(panels)), force=True)
+    write_new([(output, encode_png(side_by_side(panels)))], force=True)
     say(f"see {output}")
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf2onnx
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from veilkey.files import write_over
+from veilkey.files import write_new
 
 OPSET = 17
 
@@ -57,7 +57,7 @@ def _write(function: tf.types.experimental.PolymorphicFunction, path: Path, halv
         _store_as_float16(model)
     onnx.checker.check_model(model)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_over(path, model.SerializeToString())
+    write_new([(path, model.SerializeToString())], force=True)
 
 
 def _fold_shapes(definition: tf.compat.v1.GraphDef, graph: tf.Graph) -> None:

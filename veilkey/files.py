@@ -2,80 +2,86 @@
 
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from veilkey.errors import OutputExists
 
 
-def write_new(path: Path, data: bytes, force: bool = False) -> None:
-    """Write `data` to a file that is not there yet; with `force`, in place of one that is.
+def write_new(files: Sequence[tuple[Path, bytes]], force: bool = False) -> None:
+    """Write files that are not there yet, in order; with `force`, in place of what is.
 
-    The data goes to a file without a name, where the system has such, is flushed to the disk, and only then linked to
-    its name: a kill at any moment leaves the whole file or nothing.
+    All data goes to files without a name first, where the system has such, and is flushed to the disk; only then are
+    they linked to their names, one after the other. A full disk changes nothing; a kill at any moment leaves each file
+    whole or not there, and a later one never without the earlier ones. With `force`, what was there goes just before,
+    the last first, for the same reason.
 
     Raises:
-        OutputExists: `path` exists and `force` is false.
-        OSError: the folder is missing, full or not writable.
+        OutputExists: a file exists and `force` is false; nothing stays written.
+        OSError: a folder is missing, full or not writable.
     """
-    if force:
-        write_over(path, data)
-        return
+    with ExitStack() as stack:
+        staged = [stack.enter_context(_staged(path.parent, data)) for path, data in files]
+        if force:
+            for path, _ in reversed(files):
+                path.unlink(missing_ok=True)
+        done: list[Path] = []
+        try:
+            for (path, _), source in zip(files, staged, strict=True):
+                _link(source, path)
+                done.append(path)
+        except BaseException:
+            for path in reversed(done):
+                path.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _staged(folder: Path, data: bytes) -> Iterator[int | str]:
+    """The data in a file of `folder`: a descriptor of one without a name, or the name of a temporary one."""
     try:
-        handle = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o644)
+        handle = os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o644)
     except (AttributeError, OSError):
-        _link_through_temporary(path, data)
+        handle, name = tempfile.mkstemp(prefix=".veilkey-", suffix=".part", dir=folder)
+        try:
+            _fill(handle, data)
+            os.chmod(name, 0o644)
+            yield name
+        finally:
+            os.close(handle)
+            with suppress(FileNotFoundError):
+                os.unlink(name)
         return
-    with os.fdopen(handle, "wb") as file:
-        _fill(file, data)
-        _refuse_to_replace(path, f"/proc/self/fd/{file.fileno()}", file.fileno())
-
-
-def write_over(path: Path, data: bytes) -> None:
-    """Write `data` to `path`, in place of what may be there, in one step."""
-    handle, temporary = tempfile.mkstemp(prefix=".veilkey-", suffix=".part", dir=path.parent)
     try:
-        with os.fdopen(handle, "wb") as file:
-            _fill(file, data)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-
-
-def _link_through_temporary(path: Path, data: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(prefix=".veilkey-", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            _fill(file, data)
-        os.chmod(temporary, 0o644)
-        _refuse_to_replace(path, temporary)
+        _fill(handle, data)
+        yield handle
     finally:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
+        os.close(handle)
 
 
-def _refuse_to_replace(path: Path, source: str, handle: int | None = None) -> None:
+def _link(source: int | str, path: Path) -> None:
     try:
-        # Only with a descriptor does Python call linkat, which can follow the link in /proc to a file without a name;
-        # `source` is absolute then, so the descriptor itself is not looked at.
-        os.link(source, path, src_dir_fd=handle, follow_symlinks=True)
+        if isinstance(source, int):
+            # Only with a descriptor does Python call linkat, which can follow the link in /proc to a file without a
+            # name; the path is absolute, so the descriptor itself is not looked at.
+            os.link(f"/proc/self/fd/{source}", path, src_dir_fd=source, follow_symlinks=True)
+        else:
+            os.link(source, path)
     except FileExistsError:
         raise OutputExists(f"{path} exists: give another name with -o, or --force to replace it") from None
-    except (PermissionError, NotImplementedError):
-        # No hard links here (FAT): a file that comes into being between the look and the rename is replaced.
-        if path.exists():
-            raise OutputExists(f"{path} exists: give another name with -o, or --force to replace it") from None
-        os.replace(source, path)
+    except PermissionError:
+        # No hard links here (FAT). A file that appears between the look and the rename is replaced.
+        if isinstance(source, int) or path.exists():
+            raise
+        os.rename(source, path)
 
 
-def _fill(file: BinaryIO, data: bytes) -> None:
-    file.write(data)
-    file.flush()
-    os.fsync(file.fileno())
+def _fill(handle: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]
+    os.fsync(handle)
 
 
 def read_limited(path: Path, limit: int) -> bytes:

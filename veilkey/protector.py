@@ -128,7 +128,8 @@ class Protector:
         taken, random = 0, stream(secret, "refine")
         while True:
             if settings.refine:
-                residual, steps = refine(scene, lattice.astype(np.float32), attacked, budget, settings.refine, random)
+                room = min(settings.refine, 2 * settings.refine - taken)
+                residual, steps = refine(scene, lattice.astype(np.float32), attacked, budget, room, random)
                 lattice, taken = scene.fit(residual, budget), taken + steps
             key = FaceKey(
                 box=face.box,

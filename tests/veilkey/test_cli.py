@@ -259,7 +259,7 @@ def test_keygen(veilkey_command: Command, files: Path) -> None:
     assert b"BEGIN PUBLIC KEY" in (files / "bob.pub.pem").read_bytes()
     first = private.read_bytes()
     again = veilkey_command("keygen", "bob")
-    assert again.returncode != 0 and again.stderr.count("\n") == 1
+    assert again.returncode == 2 and again.stderr.count("\n") == 1
     assert private.read_bytes() == first
 
 

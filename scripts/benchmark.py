@@ -1,0 +1,352 @@
+"""How fast is it, how much memory does it take, and where does the time go?
+
+    python scripts/benchmark.py -o runs/benchmark.json
+    python scripts/benchmark.py --repeats 3                the same, coarser
+
+Prints the tables of the README. What is compared takes turns, every second round backwards, so that a machine that
+speeds up or slows down does so for both; a first round is thrown away. Each figure is minimum / median / maximum over
+the rounds, each ratio is formed within a round, and an aim is reached where the median reaches it.
+
+Warm: in this process, everything loaded, from decoded picture to sealed key. Cold: a process of its own, its files in
+the system's cache, compiled to bytecode. Memory is that of the process alone. The photo is scikit-image's astronaut
+(public domain), scaled to 1 megapixel; the portrait is head and shoulders of it at 12 megapixels.
+"""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import click
+import cv2
+import numpy as np
+import skimage.data
+from tqdm import tqdm
+
+import veilkey.protector
+from keys.keypair import generate
+from keys.recipients import load_identity, load_recipient
+from perturbation_gen.scene import Scene
+from veilkey import api
+from veilkey.carriers import Picture, encode_png
+from veilkey.faces import FaceFinder
+from veilkey.protector import Protector, Settings
+from veilkey.recognizers.gradient import Gradient
+
+Measured = dict[str, float]
+"""What one run gave: "seconds", and what else belongs to it."""
+
+REFINED = Settings()
+GENERATOR = Settings(refine=0)
+PORTRAIT = (slice(0, 384), slice(80, 368))
+"""Rows and columns of the astronaut that make an upright portrait, 3 to 4."""
+
+SEAL, ENCODE, REST = "sealing the key", "PNG encoding", "the rest (crops, masks, lattice)"
+PARTS: tuple[tuple[str, Any, str], ...] = (
+    ("finding faces and landmarks", FaceFinder, "find"),
+    ("template network", veilkey.protector, "predict"),
+    ("template network", veilkey.protector, "choose"),
+    ("looks and generator", veilkey.protector, "saliency"),
+    ("looks and generator", veilkey.protector, "generate"),
+    # Inside the two below it counts as theirs; what is left is the clean face's own embedding.
+    ("looks and generator", Gradient, "__call__"),
+    ("refinement", veilkey.protector, "refine"),
+    ("fitting to the budget", Scene, "fit"),
+    ("judging (dlib, SSIM)", veilkey.protector, "report_face"),
+    ("restore check and digests", veilkey.protector, "undo"),
+    ("restore check and digests", Picture, "digest"),
+)
+"""Functions that are timed, and what they count as; an attribute is where `Protector` looks it up."""
+
+# A process inherits the peak memory of the one that starts it, so one that holds next to nothing has to.
+LAUNCHER = """
+import os, sys, time
+quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+start = time.perf_counter()
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet)
+_, status, usage = os.wait4(child, 0)
+print(time.perf_counter() - start, usage.ru_maxrss, os.waitstatus_to_exitcode(status))
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: figures of `what`, beside those of `against` from the same rounds."""
+
+    what: str
+    against: str
+    values: Sequence[float]
+    base: Sequence[float]
+    unit: str
+    aim: float | None = None
+
+    @property
+    def ratios(self) -> list[float]:
+        return [value / base for value, base in zip(self.values, self.base, strict=True)]
+
+    @property
+    def reached(self) -> bool | None:
+        return None if self.aim is None else statistics.median(self.values) <= self.aim
+
+    def markdown(self) -> str:
+        verdict = {None: "", True: "reached", False: "**not reached**"}[self.reached]
+        aim = "" if self.aim is None else f"{self.aim:g} {self.unit}"
+        figures = f"{spread(self.ratios)} | {spread(self.values)} {self.unit} | {spread(self.base)} {self.unit}"
+        return f"| {self.what} | {self.against} | {figures} | {aim} | {verdict} |"
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "ratios": self.ratios, "reached": self.reached}
+
+
+class Stopwatch:
+    """Adds up the seconds spent in functions, under names; what a timed function calls counts as its own."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+        self._running = False
+
+    def wrap(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            if self._running:
+                return function(*args, **kwargs)
+            self._running = True
+            start = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.seconds[name] += time.perf_counter() - start
+                self._running = False
+
+        return timed
+
+
+class Warm:
+    """Protecting one picture again and again in this process."""
+
+    def __init__(self, picture: Picture, recipient: Path) -> None:
+        self._picture, self._protector, self._recipients = picture, Protector(), [load_recipient(recipient)]
+
+    def protect(self, settings: Settings) -> Measured:
+        """Seconds until the key is sealed, and by parts, there with PNG encoding on top."""
+        watch = Stopwatch()
+        with ExitStack() as patches:
+            for name, owner, attribute in PARTS:
+                timed = watch.wrap(name, getattr(owner, attribute))
+                patches.enter_context(mock.patch.object(owner, attribute, timed))
+            start = time.perf_counter()
+            protected, payload, reports = self._protector.protect(self._picture, settings)
+            watch.wrap(SEAL, api.seal)(payload, self._recipients)
+            seconds = time.perf_counter() - start
+            watch.wrap(ENCODE, encode_png)(protected)
+        require_one_face(reports)
+        parts = {name: watch.seconds[name] for name in [*dict.fromkeys(part[0] for part in PARTS), SEAL, ENCODE]}
+        parts[REST] = seconds + parts[ENCODE] - sum(parts.values())
+        return {"seconds": seconds, "steps": reports[0].steps, "matches": len(reports[0].matched()), **parts}
+
+    def encode(self) -> Measured:
+        start = time.perf_counter()
+        encode_png(self._picture)
+        return {"seconds": time.perf_counter() - start}
+
+
+class Cold:
+    """Commands as processes of their own, on one photo."""
+
+    def __init__(self, picture: Picture, folder: Path, name: str) -> None:
+        self._identity, self._recipient = generate(folder / name)
+        self._photo, self._veiled = folder / f"{name}.png", folder / f"{name}.veiled.png"
+        self._key, self._restored = folder / f"{name}.veilkey", folder / f"{name}.restored.png"
+        self._photo.write_bytes(encode_png(picture))
+
+    def protect(self) -> Measured:
+        run = launch(
+            *("-m", "veilkey.cli", "protect", self._photo, "-o", self._veiled, "-k", self._key),
+            *("-r", self._recipient, "--force"),
+        )
+        require_one_face(api.unseal(self._key.read_bytes(), load_identity(self._identity)).faces)
+        return {**run, "key": self._key.stat().st_size, "picture": self._veiled.stat().st_size}
+
+    def restore(self) -> Measured:
+        """Of what the last `protect` wrote."""
+        return launch(
+            *("-m", "veilkey.cli", "restore", self._veiled, "-o", self._restored, "-k", self._key),
+            *("-i", self._identity, "--force"),
+        )
+
+    def decode_and_encode(self) -> Measured:
+        """The picture that `restore` reads, through OpenCV."""
+        return launch("-c", f"import cv2; cv2.imwrite({str(self._restored)!r}, cv2.imread({str(self._veiled)!r}))")
+
+    @staticmethod
+    def import_cv2() -> Measured:
+        return launch("-c", "import cv2")
+
+
+def require_one_face(found: Sequence[Any]) -> None:
+    """The figures are of one face; more or none would make them others."""
+    if len(found) != 1:
+        raise click.ClickException(f"the photo should have one face, and {len(found)} were found")
+
+
+def launch(*arguments: str | Path) -> Measured:
+    """Run Python; wall-clock seconds and peak memory in bytes of that process alone."""
+    # An installed package is compiled; a checkout must be allowed to be.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-S", "-c", LAUNCHER, sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    seconds, peak, status = done.stdout.split() or ("0", "0", "no answer")
+    if status != "0":
+        raise click.ClickException(f"{' '.join(map(str, arguments))}: exit {status}\n{done.stderr}")
+    # getrusage counts in KiB, but on macOS in bytes.
+    return {"seconds": float(seconds), "memory": float(peak) * (1 if sys.platform == "darwin" else 1024)}
+
+
+def take_turns(tasks: Mapping[str, Callable[[], Measured]], repeats: int, title: str) -> dict[str, dict[str, list]]:
+    """What the tasks gave, by task and figure, one value a round; the round before the first is not counted."""
+    runs: dict[str, list[Measured]] = {name: [] for name in tasks}
+    with tqdm(total=(repeats + 1) * len(tasks), desc=title, unit="run") as bar:
+        for number in range(repeats + 1):
+            for name in [*tasks] if number % 2 == 0 else [*reversed(tasks)]:
+                measured = tasks[name]()
+                if number:
+                    runs[name].append(measured)
+                bar.update()
+    return {name: {key: [run[key] for run in found] for key in found[0]} for name, found in runs.items()}
+
+
+def spread(values: Sequence[float]) -> str:
+    """Minimum / median / maximum, to three digits that count."""
+    figures = (min(values), statistics.median(values), max(values))
+    return " / ".join(f"{x:.0f}" if x >= 100 else f"{x:.3g}" for x in figures)
+
+
+def scaled(pixels: np.ndarray, width: int, height: int) -> Picture:
+    return Picture(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_CUBIC), "RGB")
+
+
+def measure(folder: Path, repeats: int) -> tuple[list[Row], dict[str, dict[str, list]]]:
+    """The table's rows, and the warm runs, whose parts are shown apart."""
+    astronaut = skimage.data.astronaut()
+    photo = scaled(astronaut, 1000, 1000)
+    one, large = Cold(photo, folder, "photo"), Cold(scaled(astronaut[PORTRAIT], 3000, 4000), folder, "portrait")
+    cold = take_turns(
+        {
+            "import": one.import_cv2,
+            "protect": one.protect,
+            "restore": one.restore,
+            "encode": one.decode_and_encode,
+        },
+        repeats,
+        "cold, 1 megapixel",
+    )
+    heavy = take_turns({"protect": large.protect, "encode": large.decode_and_encode}, repeats, "cold, 12 megapixels")
+    _, recipient = generate(folder / "warm")
+    process = Warm(photo, recipient)
+    warm = take_turns(
+        {
+            "encode": process.encode,
+            "generator": lambda: process.protect(GENERATOR),
+            "refined": lambda: process.protect(REFINED),
+        },
+        repeats,
+        "warm, 1 megapixel",
+    )
+
+    def seconds(runs: dict[str, dict[str, list]], what: str) -> list[float]:
+        return runs[what]["seconds"]
+
+    def gigabytes(what: str) -> list[float]:
+        return [peak / 1e9 for peak in heavy[what]["memory"]]
+
+    png, opencv = "PNG encoding of the same picture", "`import cv2`, decode and encode the same picture"
+    encoding, kibibytes = seconds(warm, "encode"), [size / 1024 for size in heavy["protect"]["key"]]
+    rows = [
+        Row("protect, warm, 1 face in 1 megapixel", png, seconds(warm, "refined"), encoding, "s", 0.6),
+        Row("the same with `--refine 0`", png, seconds(warm, "generator"), encoding, "s", 0.08),
+        Row("`veilkey protect`, cold", "`import cv2`", seconds(cold, "protect"), seconds(cold, "import"), "s", 3),
+        Row("`veilkey restore`, cold", opencv, seconds(cold, "restore"), seconds(cold, "encode"), "s", 0.6),
+        Row("`veilkey protect`, cold, 12 megapixels", opencv, seconds(heavy, "protect"), seconds(heavy, "encode"), "s"),
+        Row("its peak memory", opencv, gigabytes("protect"), gigabytes("encode"), "GB", 1.5),
+        Row(
+            "its key, 1 face",
+            "the protected file",
+            kibibytes,
+            [n / 1024 for n in heavy["protect"]["picture"]],
+            "KiB",
+            64,
+        ),
+    ]
+    return rows, warm
+
+
+def shares(runs: dict[str, list]) -> dict[str, list[float]]:
+    """Per cent of each part of a warm protect, PNG encoding included, one value a round."""
+    whole = [seconds + png for seconds, png in zip(runs["seconds"], runs[ENCODE], strict=True)]
+    names = [name for name in runs if name not in ("seconds", "steps", "matches")]
+    return {name: [100 * part / all_ for part, all_ in zip(runs[name], whole, strict=True)] for name in names}
+
+
+def machine() -> dict[str, Any]:
+    """Where and when this was measured."""
+    return {
+        "cores": os.cpu_count(),
+        "processor": processor(),
+        "python": platform.python_version(),
+        "load before": round(os.getloadavg()[0], 2),
+    }
+
+
+def processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()
+
+
+@click.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file for every single figure.")
+@click.option("--repeats", type=click.IntRange(1), default=9, show_default=True, help="Rounds that count.")
+def main(output: Path | None, repeats: int) -> None:
+    where = machine()
+    with tempfile.TemporaryDirectory() as folder:
+        rows, warm = measure(Path(folder), repeats)
+    click.echo(
+        f"{where['cores']} cores ({where['processor']}), Python {where['python']}, load {where['load before']} before; "
+        f"{repeats} rounds, minimum / median / maximum.\n"
+    )
+    click.echo("| | against | ratio | measured | against it | aim | |\n|---|---|---|---|---|---|---|")
+    for row in rows:
+        click.echo(row.markdown())
+
+    parts = {name: shares(warm[name]) for name in ("refined", "generator")}
+    click.echo("\n| share of a warm protect, % | refined | `--refine 0` |\n|---|---|---|")
+    for name, refined in parts["refined"].items():
+        click.echo(f"| {name} | {spread(refined)} | {spread(parts['generator'][name])} |")
+    click.echo(
+        f"\nSteps taken when refined: {spread(warm['refined']['steps'])}; still matched by a recognizer: "
+        f"{sum(warm['refined']['matches'])} of {repeats} refined, {sum(warm['generator']['matches'])} by the generator "
+        "alone."
+    )
+    if output:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        result = {"machine": where, "repeats": repeats, "rows": [row.to_json() for row in rows], "warm": warm}
+        output.write_text(json.dumps(result | {"shares": parts}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
