@@ -16,7 +16,7 @@ STEP = 5.0
 """First step of Adam, in grey levels, where the image varies as much as TEXTURE."""
 TEXTURE = 20.0
 """Local standard deviation, in grey levels, that hides a full step; steps are smaller on smooth skin."""
-CHROMA = 0.3
+CHROMA = 0.1
 """How far colour follows the gradient; grey follows in full. Recognizers care little, eyes do."""
 FIRST_MOMENT, SECOND_MOMENT = 0.7, 0.95
 VISIBLE_WEIGHT = 0.2
@@ -86,7 +86,7 @@ def refine(
         used = (1 - min(whole, face)) / (1 - budget.ssim)
         wish += visible * (VISIBLE_WEIGHT * min(1.0, used) * np.linalg.norm(wish) / (np.linalg.norm(visible) + 1e-12))
         grey = wish.mean(2, keepdims=True)
-        wish = grey if scene.low.shape[2] == 1 else grey + CHROMA * (wish - grey)
+        wish = grey if scene.low.shape[2] == 1 else mute(wish, CHROMA)
         wish = wish * scene.gate
         first = FIRST_MOMENT * first + (1 - FIRST_MOMENT) * wish
         second = SECOND_MOMENT * second + (1 - SECOND_MOMENT) * wish**2
@@ -96,6 +96,12 @@ def refine(
         residual = scene.confine(residual + pace * unbiased / (scale + 0.1 * scale.max() + 1e-12))
         residual = _rein_in(scene, residual, budget)
     return residual, steps
+
+
+def mute(residual: np.ndarray, share: float) -> np.ndarray:
+    """A residual (h, w, C) with only a share of its colour left."""
+    grey = residual.mean(2, keepdims=True)
+    return grey + share * (residual - grey)
 
 
 def _rein_in(scene: Scene, residual: np.ndarray, budget: Budget) -> np.ndarray:

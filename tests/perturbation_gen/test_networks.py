@@ -39,7 +39,7 @@ def generator_inputs(dimension: int, seed: int) -> list[np.ndarray]:
     return [
         cv2.resize(coarse, (256, 256), interpolation=cv2.INTER_CUBIC).clip(0, 255),
         drawn((SIZE, SIZE, 3), seed + 1),
-        drawn((SIZE, SIZE, 3), seed + 2),
+        drawn((SIZE, SIZE, 6), seed + 2),
         (drawn((32, 32), seed + 4) > 0.5).repeat(4, 0).repeat(4, 1).astype(np.float32)[..., None],
         own / np.linalg.norm(own),
         target / np.linalg.norm(target),
@@ -100,13 +100,13 @@ def face(close_up: np.ndarray) -> SimpleNamespace:
 def residual_of(face: SimpleNamespace, secret: bytes, kind: str = "gaussian") -> np.ndarray:
     """As `protect` has the generator make it."""
     target = face.space.target(draw_mixture(secret, len(face.space.identities)))
-    slope = saliency(face.crop, face.to_input, 150, face.gradient, face.embedding, target, face.space)
     distribution = mask_template.network.predict(face.crop, "dlib")
     tau = mask_template.network.load_tau("dlib")
     template = choose(distribution, block_groups(face.landmarks), tau, 0, secret)
     noise = draw_noise(secret, kind, face.crop, face.landmarks)
     gate, own = gate_of(template.to_mask()), face.space.direction(face.embedding)
-    return perturbation_gen.generator.generate(face.crop, noise, slope, gate, own, target, "dlib")
+    looks = saliency(face.crop, gate, face.to_input, 150, face.gradient, face.embedding, target, face.space)
+    return perturbation_gen.generator.generate(face.crop, noise, looks, gate, own, target, "dlib")
 
 
 def test_each_secret_makes_a_pattern_of_its_own(face: SimpleNamespace) -> None:
