@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from perturbation_gen.budget import Budget, ssim_with_gradient, texture
+from perturbation_gen.budget import Budget, ssim, ssim_with_gradient, texture
 from perturbation_gen.scene import Scene
 from perturbation_gen.target import IdentitySpace, pull
 
@@ -80,10 +80,11 @@ def refine(
         if calm >= CALM:
             return residual, step
         whole, visible = ssim_with_gradient(scene.image, changed)
-        box = scene.box
-        face, in_box = ssim_with_gradient(np.ascontiguousarray(scene.image[box]), np.ascontiguousarray(changed[box]))
-        visible[box] += in_box
+        face = ssim(scene.image[scene.box], changed[scene.box])
         used = (1 - min(whole, face)) / (1 - budget.ssim)
+        if used > 1:
+            # Back to the budget, taking the loss of similarity as quadratic in the amplitude.
+            residual = residual / np.sqrt(used)
         wish += visible * (VISIBLE_WEIGHT * min(1.0, used) * np.linalg.norm(wish) / (np.linalg.norm(visible) + 1e-12))
         grey = wish.mean(2, keepdims=True)
         wish = grey if scene.low.shape[2] == 1 else mute(wish, CHROMA)
@@ -94,7 +95,6 @@ def refine(
         scale = np.sqrt(second / (1 - SECOND_MOMENT ** (step + 1))).mean(2, keepdims=True)
         pace = STEP * (1 - 0.7 * step / steps) * room
         residual = scene.confine(residual + pace * unbiased / (scale + 0.1 * scale.max() + 1e-12))
-        residual = _rein_in(scene, residual, budget)
     return residual, steps
 
 
@@ -102,13 +102,6 @@ def mute(residual: np.ndarray, share: float) -> np.ndarray:
     """A residual (h, w, C) with only a share of its colour left."""
     grey = residual.mean(2, keepdims=True)
     return grey + share * (residual - grey)
-
-
-def _rein_in(scene: Scene, residual: np.ndarray, budget: Budget) -> np.ndarray:
-    """Shrink to the budget, taking the loss of similarity as quadratic in the amplitude."""
-    cost = 1 - scene.similarity(residual)
-    allowed = 1 - budget.ssim
-    return residual * np.sqrt(allowed / cost) if cost > allowed else residual
 
 
 def _look(

@@ -126,13 +126,11 @@ class Protector:
         attacked = [self._attack(name, scene, face, to_lattice, secret) for name in ATTACKED]
 
         residual = self._generate(clean, landmarks, template, face, attacked, scene, to_lattice, secret, settings)
-        lattice = scene.fit(residual, budget, grow=4.0)
         taken, random = 0, stream(secret, "refine")
         while True:
-            if settings.refine:
-                room = min(settings.refine, 2 * settings.refine - taken)
-                residual, steps = refine(scene, lattice.astype(np.float32), attacked, budget, room, random)
-                lattice, taken = scene.fit(residual, budget), taken + steps
+            room = min(settings.refine, 2 * settings.refine - taken)
+            residual, steps = refine(scene, residual, attacked, budget, room, random)
+            lattice, taken = scene.fit(residual, budget, grow=1.0 if settings.refine else 4.0), taken + steps
             key = FaceKey(
                 box=face.box,
                 region=region,
