@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from PIL import Image
 from tqdm import tqdm
 
 from keys.payload import Payload
@@ -22,6 +23,7 @@ from keys.recipients import X25519Identity, X25519Recipient
 from mask_template.template import mask_in_photo
 from veilkey import api
 from veilkey.carriers import Picture, encode_png, read_photo
+from veilkey.carriers.raster import MIN_SIDE
 from veilkey.errors import NoFace
 from veilkey.protector import Protector, Settings
 from veilkey.restorer import restore_picture, window
@@ -31,10 +33,18 @@ PLACES = {"photos": None, "andy_lau": 100, "dev": 200}
 
 
 def choose(folder: Path, wanted: int | None) -> list[Path]:
-    """So many files of a folder and its folders, evenly spaced by name; all where there are fewer."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    """So many files of a folder and its folders, evenly spaced by name; all where there are fewer.
+
+    Pictures under 64 pixels a side are left out: veilkey refuses them, and says so.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and large_enough(path))
     count = len(files) if wanted is None else min(wanted, len(files))
     return [files[i * len(files) // count] for i in range(count)]
+
+
+def large_enough(path: Path) -> bool:
+    with Image.open(path) as image:
+        return min(image.size) >= MIN_SIDE
 
 
 def check(photo: Path, protector: Protector, settings: Settings) -> tuple[int, list[str]]:
