@@ -17,6 +17,7 @@ STEPS = 4
 LANDMARK_SHARE = 0.15
 
 Gradient = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""(input, v) -> (embedding, J^T v) of a recognizer, J the Jacobian of its embedding."""
 
 
 def blur(crop: np.ndarray) -> np.ndarray:

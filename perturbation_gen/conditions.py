@@ -1,15 +1,12 @@
 """What the generator is told besides the face: the template, and two looks at the way to the target."""
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
 
+from mask_template.truth import Gradient
 from perturbation_gen.budget import texture
 from perturbation_gen.noise import SIZE
 from perturbation_gen.target import IdentitySpace, pull
-
-Gradient = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 AHEAD = 8.0
 """Root mean square, in grey levels inside the template, of the plain step after which the second look is taken."""

@@ -1,16 +1,14 @@
 """Refinement: gradient steps on the one photo, towards the secret's identity, inside the template and the budget."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from mask_template.truth import Gradient
 from perturbation_gen.budget import Budget, ssim, ssim_with_gradient, texture
 from perturbation_gen.scene import Scene
 from perturbation_gen.target import IdentitySpace, pull
-
-Gradient = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 STEP = 5.0
 """First step of Adam, in grey levels, where the image varies as much as TEXTURE."""

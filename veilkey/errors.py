@@ -10,6 +10,7 @@ __all__ = [
     "NoFace",
     "OutputExists",
     "UnreadablePhoto",
+    "UsageError",
     "VeilkeyError",
     "exit_code",
 ]
