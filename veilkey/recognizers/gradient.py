@@ -1,5 +1,6 @@
 """Exported recognizer ports: embedding and gradient through onnxruntime, without TensorFlow."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,7 @@ def _export(name: str, path: Path) -> None:
 
     from veilkey.recognizers import port_builder
 
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with tqdm(total=2, desc=f"first use: exporting {name}'s gradient", bar_format="{desc} |{bar}|") as bar:
         from veilkey.export import export_gradient
 
