@@ -33,9 +33,9 @@ ATTACKED = ("dlib",)
 # Steps end early when changed copies of the face are this much farther than the recognizer's usual threshold from the
 # clean face, and this near (cosine) to the secret's identity.
 LEAVE = 1.3
+ARRIVE = 0.55
 # How much of the generator's colour refinement starts from: tinted eyes and brows are what people notice first.
 COLOUR = 0.35
-ARRIVE = 0.55
 
 
 @dataclass(frozen=True)
