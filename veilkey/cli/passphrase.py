@@ -1,0 +1,63 @@
+"""Who a key is sealed for or opened by: files, passphrase files, and prompts where there is a terminal."""
+
+import sys
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keys.errors import BadIdentity, PassphraseNeeded
+from veilkey.errors import UsageError
+
+
+def recipients_of(files: Sequence[Path], passphrase_file: str | None) -> list[Any]:
+    """Who may restore: the public keys in `files`, the passphrase in a file, or one that a terminal is asked for."""
+    from keys.recipients import PassphraseRecipient, load_recipient
+
+    found: list[Any] = [load_recipient(path) for path in files]
+    if passphrase_file is not None:
+        found.append(PassphraseRecipient(read_passphrase(passphrase_file)))
+    if not found:
+        if not sys.stdin.isatty():
+            raise UsageError("nobody could restore: pass -r NAME.pub.pem or --passphrase-file F")
+        typed = click.prompt("Passphrase for the key", hide_input=True, confirmation_prompt=True, err=True)
+        found.append(PassphraseRecipient(_normal(typed)))
+    return found
+
+
+def identity_of(file: Path | None, passphrase_file: str | None) -> Any:
+    """The identity to open with; an encrypted NAME.pem takes --passphrase-file as its own passphrase."""
+    from keys.recipients import PassphraseIdentity, load_identity
+
+    if file is None:
+        if passphrase_file is not None:
+            return PassphraseIdentity(read_passphrase(passphrase_file))
+        if not sys.stdin.isatty():
+            raise UsageError("pass -i NAME.pem or --passphrase-file F")
+        return PassphraseIdentity(_normal(click.prompt("Passphrase of the key", hide_input=True, err=True)))
+    try:
+        return load_identity(file)
+    except PassphraseNeeded:
+        if passphrase_file is not None:
+            return load_identity(file, read_passphrase(passphrase_file))
+        if not sys.stdin.isatty():
+            raise
+        return load_identity(file, _normal(click.prompt(f"Passphrase of {file}", hide_input=True, err=True)))
+
+
+def read_passphrase(source: str) -> bytes:
+    """First line of a file or of standard input, in the Unicode form that every keyboard's text is brought to."""
+    try:
+        data = sys.stdin.buffer.readline(4097) if source == "-" else Path(source).read_bytes()[:4097]
+        line = data.split(b"\n")[0].rstrip(b"\r").decode()
+    except UnicodeDecodeError:
+        raise BadIdentity(f"{source}: the passphrase is not UTF-8 text") from None
+    if not line or len(line) > 1024:
+        raise BadIdentity(f"{source}: the first line must be a passphrase of 1 to 1024 characters")
+    return _normal(line)
+
+
+def _normal(passphrase: str) -> bytes:
+    return unicodedata.normalize("NFC", passphrase).encode()

@@ -1,0 +1,54 @@
+"""What all commands share: errors as one line and an exit code, and one photo after the other."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keys.errors import KeyFileError
+from veilkey.errors import VeilkeyError, exit_code
+
+
+@contextmanager
+def reporting() -> Iterator[None]:
+    """Turn errors into one line and an exit code."""
+    try:
+        yield
+    except (VeilkeyError, KeyFileError, OSError) as error:
+        raise SystemExit(_complain(error)) from None
+
+
+def _complain(error: Exception, photo: Path | None = None) -> int:
+    text = (
+        f"{error.filename or photo}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
+    )
+    if photo is not None and str(photo) not in text and photo.name not in text:
+        text = f"{photo}: {text}"
+    click.echo(f"veilkey: {' '.join(text.split())}", err=True)
+    return exit_code(error)
+
+
+def each(photos: Sequence[Path], one: Callable[[Path], tuple[dict[str, Any], str]], as_json: bool, verb: str) -> None:
+    """Do `one` photo after the other, go on after a bad one, and exit with the worst code."""
+    from tqdm import tqdm
+
+    worst = 0
+    bar = tqdm(photos, verb, unit="photo", disable=len(photos) == 1 or not sys.stderr.isatty(), leave=False)
+    for photo in bar:
+        start = time.perf_counter()
+        try:
+            facts, line = one(photo)
+        except (VeilkeyError, KeyFileError, OSError, MemoryError) as error:
+            with bar.external_write_mode():
+                worst = max(worst, _complain(error, photo))
+            continue
+        facts["seconds"] = round(time.perf_counter() - start, 3)
+        with bar.external_write_mode():
+            click.echo(json.dumps(facts) if as_json else line)
+    if worst:
+        raise SystemExit(worst)
