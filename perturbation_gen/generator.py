@@ -9,6 +9,11 @@ from mask_template.runtime import session
 WEIGHTS = Path(__file__).parent / "weights"
 
 
+def is_trained(recognizer: str) -> bool:
+    """Whether a generator for `recognizer` ships."""
+    return (WEIGHTS / f"{recognizer}.onnx").is_file()
+
+
 def generate(
     crop: np.ndarray,
     noise: np.ndarray,

@@ -21,13 +21,13 @@ from veilkey.weights import load_weights
 @click.command()
 def main() -> None:
     for name in recognizers.names():
-        dimension = recognizers.get(name).dimension
-        network = load_weights(mask_template.model.build(1), MASK_WEIGHTS / f"{name}.h5")
-        generator = perturbation_gen.model.build_generator(dimension, 1)
-        load_weights(generator, GENERATOR_WEIGHTS / f"{name}.h5")
-        for model, folder in ((network, MASK_WEIGHTS), (generator, GENERATOR_WEIGHTS)):
-            path = Path(folder) / f"{name}.onnx"
-            export_network(model, path)
+        generator = perturbation_gen.model.build_generator(recognizers.kind(name).dimension, 1)
+        for model, folder in ((mask_template.model.build(1), MASK_WEIGHTS), (generator, GENERATOR_WEIGHTS)):
+            weights = Path(folder) / f"{name}.h5"
+            if not weights.is_file():
+                continue
+            path = weights.with_suffix(".onnx")
+            export_network(load_weights(model, weights), path)
             click.echo(f"{path.relative_to(Path.cwd())}: {path.stat().st_size / 1e6:.1f} MB")
 
 

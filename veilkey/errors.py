@@ -3,12 +3,17 @@
 from keys.errors import KeyFileError, KeyPairExists
 
 __all__ = [
+    "BadCredentials",
+    "BadModel",
+    "CallsSpent",
     "CheckFailed",
     "ForeignKey",
     "KeyFileError",
     "MissingModel",
     "NoFace",
     "OutputExists",
+    "ServiceBusy",
+    "ServiceError",
     "UnreadablePhoto",
     "UsageError",
     "VeilkeyError",
@@ -54,8 +59,32 @@ class MissingModel(VeilkeyError):
     """A model file that veilkey needs is not installed."""
 
 
+class BadModel(VeilkeyError):
+    """A model file of the user's own, or the file that describes it, cannot be used."""
+
+
 class CheckFailed(VeilkeyError):
     """The protected picture did not restore in memory, so nothing was written."""
+
+
+class ServiceError(VeilkeyError):
+    """A commercial recognizer refused a request, or answered something else than its documentation says."""
+
+
+class ServiceBusy(ServiceError):
+    """A commercial recognizer throttles, is broken or silent. `retry_after`: the wait in seconds that it asks for."""
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BadCredentials(ServiceError):
+    """A commercial recognizer's keys are missing or wrong, or do not allow this call."""
+
+
+class CallsSpent(UsageError):
+    """More calls to commercial recognizers than --max-calls allows; nothing more was sent."""
 
 
 def exit_code(error: BaseException) -> int:

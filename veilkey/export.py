@@ -1,6 +1,7 @@
 """Keras models and their gradients as ONNX files. The one place outside training that imports TensorFlow."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -51,6 +52,7 @@ def _write(function: tf.types.experimental.PolymorphicFunction, path: Path, halv
         opset=OPSET,
         input_names=[tensor.name for tensor in frozen.inputs],
         output_names=[tensor.name for tensor in frozen.outputs],
+        custom_op_handlers={"DepthwiseConv2dNativeBackpropInput": (_write_depthwise_gradient, [])},
     )
     _rename(model)
     if halve:
@@ -77,6 +79,34 @@ def _fold_shapes(definition: tf.compat.v1.GraphDef, graph: tf.Graph) -> None:
                     if source in old:
                         user.input[at] = constant.name
         definition.node.remove(node)
+
+
+def _write_depthwise_gradient(graph: Any, node: Any, *_: object) -> None:
+    """Write the gradient of a depthwise convolution by its input, which tf2onnx lacks: a transposed convolution.
+
+    Where the stride is 1 that is a convolution with the turned kernel, for which onnxruntime has a faster path.
+    """
+    constant = node.inputs[1]
+    while constant.type == "Identity":
+        constant = constant.inputs[0]
+    kernel = constant.get_tensor_value(as_list=False).transpose(2, 3, 0, 1)
+    (name, output), (_, _, slope) = (node.name, node.output[0]), node.input
+    shape, kind = graph.get_shape(output), graph.get_dtype(output)
+    sides, strides = np.array(kernel.shape[2:]), np.array(node.get_attr_value("strides")[1:3])
+    spare = (np.array(graph.get_shape(slope)[1:3]) - 1) * strides + sides - shape[1:3]
+    before, after = spare // 2, spare - spare // 2
+    operation = "ConvTranspose"
+    if (strides == 1).all():
+        operation, kernel = "Conv", kernel[:, :, ::-1, ::-1]
+        before, after = sides - 1 - before, sides - 1 - after
+    graph.remove_node(name)
+    first = graph.make_node("Transpose", [slope], {"perm": [0, 3, 1, 2]}).output[0]
+    weights = graph.make_const(f"{name}__kernel", np.ascontiguousarray(kernel)).output[0]
+    attributes = {"group": len(kernel), "strides": strides.tolist(), "pads": [*before.tolist(), *after.tolist()]}
+    turned = graph.make_node(operation, [first, weights], attributes).output[0]
+    graph.make_node(
+        "Transpose", [turned], {"perm": [0, 2, 3, 1]}, name=name, outputs=[output], shapes=[shape], dtypes=[kind]
+    )
 
 
 def _rename(model: onnx.ModelProto) -> None:

@@ -3,7 +3,7 @@
 import click
 
 from veilkey._version import __version__
-from veilkey.cli import photos
+from veilkey.cli import photos, recognizers
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -12,5 +12,12 @@ def main() -> None:
     """Hide faces in photos from recognizers; give the exact original back to whoever holds the key."""
 
 
-for command in (photos.protect, photos.restore, photos.inspect, photos.keygen, photos.demo):
+for command in (
+    photos.protect,
+    photos.restore,
+    photos.inspect,
+    photos.keygen,
+    photos.demo,
+    recognizers.recognizers,
+):
     main.add_command(command)

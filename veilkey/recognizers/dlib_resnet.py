@@ -1,11 +1,10 @@
 """dlib's ResNet-29, as a black box through dlib itself. This is what judges; the port in dlib_port.py is attacked."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 
-from veilkey.models import packaged_file
+from veilkey.recognizers import store
 from veilkey.recognizers.base import Recognizer
 
 PADDING = 0.25
@@ -13,27 +12,23 @@ PADDING = 0.25
 
 def weights_file() -> Path:
     """The network's weights, as the package face_recognition_models carries them."""
-    return packaged_file("face_recognition_models", "models/dlib_face_recognition_resnet_model_v1.dat")
+    return store.model_file("dlib")
 
 
 class DlibResNet(Recognizer):
-    """King, "High quality face recognition with deep metric learning", 2017. Euclidean distance."""
+    """King, "High quality face recognition with deep metric learning", 2017. Its threshold is the author's."""
 
     name = "dlib"
     dimension = 128
     input_size = 150
+    metric = "euclidean"
     threshold = 0.6
-    install = "pip install dlib-bin face_recognition_models"
 
     def __init__(self) -> None:
         import dlib
 
         self._dlib = dlib
         self._network = dlib.face_recognition_model_v1(str(weights_file()))
-
-    @classmethod
-    def is_available(cls) -> bool:
-        return all(importlib.util.find_spec(package) for package in ("dlib", "face_recognition_models"))
 
     def transform(self, landmarks: np.ndarray) -> np.ndarray:
         chip = self._dlib.get_face_chip_details(self._shape(landmarks), self.input_size, PADDING)
@@ -46,14 +41,12 @@ class DlibResNet(Recognizer):
         return np.column_stack([linear, (self.input_size - 1) / 2 - linear @ centre])
 
     def align(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """The chip that dlib itself cuts, which is not quite a plain warp by `transform`."""
         return self._dlib.get_face_chip(image, self._shape(landmarks), self.input_size, PADDING)
 
     def embed(self, crops: np.ndarray) -> np.ndarray:
         chips = [np.ascontiguousarray(crop) for crop in crops]
         return np.array(self._network.compute_face_descriptor(chips), dtype=np.float32)
-
-    def distance(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        return np.linalg.norm(first - second, axis=-1)
 
     def _shape(self, landmarks: np.ndarray) -> object:
         points = np.rint(landmarks).astype(int)

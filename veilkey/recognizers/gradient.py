@@ -9,7 +9,7 @@ from mask_template.runtime import session
 from veilkey.models import cache_folder
 
 # Raised whenever the port or the exporter changes what the file holds, so that old files in caches are not used.
-EXPORT_VERSION = 1
+EXPORT_VERSION = 2
 
 
 class Gradient:
@@ -40,9 +40,11 @@ def _export(name: str, path: Path) -> None:
     from veilkey.recognizers import port_builder
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with tqdm(total=2, desc=f"first use: exporting {name}'s gradient", bar_format="{desc} |{bar}|") as bar:
+    with tqdm(total=3, desc=f"first use: exporting {name}'s gradient", bar_format="{desc} |{bar}|") as bar:
         from veilkey.export import export_gradient
 
         bar.update()
-        export_gradient(port_builder(name)(1), path)
+        port = port_builder(name)(1)
+        bar.update()
+        export_gradient(port, path)
         bar.update()

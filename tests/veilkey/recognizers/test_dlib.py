@@ -1,4 +1,6 @@
-from collections.abc import Callable, Sequence
+"""dlib: the original through dlib itself, its port, and the gradient exported from the port."""
+
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -6,7 +8,6 @@ import numpy as np
 import pytest
 
 from veilkey import recognizers
-from veilkey.errors import MissingModel
 from veilkey.faces import Face, FaceFinder
 from veilkey.recognizers.dlib_resnet import DlibResNet, weights_file
 from veilkey.recognizers.dlib_weights import read_layers
@@ -16,14 +17,6 @@ from veilkey.recognizers.gradient import load_gradient
 @pytest.fixture(scope="module")
 def judge() -> DlibResNet:
     return DlibResNet()
-
-
-@pytest.fixture(scope="module")
-def faces(some_faces: Callable[[int], Sequence[np.ndarray]]) -> list[tuple[np.ndarray, Face]]:
-    """Photo and largest face: 50 people's, or the portrait's alone."""
-    finder = FaceFinder()
-    found = [(photo, finder.find(photo)) for photo in some_faces(55)]
-    return [(photo, faces[0]) for photo, faces in found if faces][:50]
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +31,6 @@ def port():
 
 def through(port, chips: np.ndarray) -> np.ndarray:
     return np.concatenate([np.asarray(port(chip[None].astype(np.float32))) for chip in chips])
-
-
-def test_the_registry() -> None:
-    assert recognizers.names()[0] == "dlib"
-    assert isinstance(recognizers.get("dlib"), DlibResNet)
-    with pytest.raises(MissingModel, match="no recognizer is called 'nobody'"):
-        recognizers.get("nobody")
 
 
 def test_the_weights_are_all_there() -> None:
