@@ -3,7 +3,7 @@
 import click
 
 from veilkey._version import __version__
-from veilkey.cli import photos, recognizers
+from veilkey.cli import ask, photos, recognizers
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,6 +18,7 @@ for command in (
     photos.inspect,
     photos.keygen,
     photos.demo,
+    ask.ask,
     recognizers.recognizers,
 ):
     main.add_command(command)
