@@ -24,13 +24,19 @@ class Budget:
 STRENGTHS = {"light": Budget(0.985, 0.055), "standard": Budget(0.973, 0.075), "strong": Budget(0.955, 0.100)}
 
 
+def grey(image: np.ndarray) -> np.ndarray:
+    """Mean of the channels, (h, w, 1), of an image (h, w, C) float32. NumPy's own mean is a hundred times slower."""
+    channels = image.shape[2]
+    return cv2.transform(image, np.full((1, channels), 1 / channels)).reshape(*image.shape[:2], 1)
+
+
 def texture(image: np.ndarray) -> np.ndarray:
     """How much each place hides: local standard deviation (h, w, 1) in grey levels of an image (h, w, 3) float32.
 
     A little is added, so that nothing is untouchable.
     """
     mean, square = cv2.blur(image, (WINDOW, WINDOW)), cv2.blur(image * image, (WINDOW, WINDOW))
-    return np.sqrt(np.maximum(square - mean * mean, 0)).mean(2, keepdims=True) + 4.0
+    return grey(np.sqrt(np.maximum(square - mean * mean, 0))) + 4.0
 
 
 def ssim(first: np.ndarray, second: np.ndarray) -> float:

@@ -1,12 +1,13 @@
 """Refinement: gradient steps on the one photo, towards the secret's identity, inside the template and the budget."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from mask_template.truth import Gradient
-from perturbation_gen.budget import Budget, ssim, ssim_with_gradient, texture
+from perturbation_gen.budget import Budget, grey, ssim, ssim_with_gradient, texture
 from perturbation_gen.scene import Scene
 from perturbation_gen.target import IdentitySpace, pull
 
@@ -28,7 +29,7 @@ class Attacked:
     """One recognizer that the face is moved in.
 
     gradient: (input, v) -> (embedding, J^T v). to_input: (2, 3) lattice -> aligned input of `size` pixels.
-    own, target: (D,) unit vectors. own_embedding: (D,) of the clean face by the same port.
+    own_embedding: (D,) of the clean face by the same port. target: (D,) unit vector. distance: the recognizer's.
     leave: distance that a protected face should keep from its clean one; arrive: cosine to the target it should reach.
     """
 
@@ -38,16 +39,18 @@ class Attacked:
     size: int
     own_embedding: np.ndarray
     target: np.ndarray
+    distance: Callable[[np.ndarray, np.ndarray], np.ndarray]
     leave: float
     arrive: float
 
     @property
     def own(self) -> np.ndarray:
+        """Unit vector (D,) to the clean face."""
         return self.space.direction(self.own_embedding)
 
     def satisfied(self, embedding: np.ndarray) -> bool:
         """Whether an embedding (D,) keeps both margins."""
-        far = np.linalg.norm(embedding - self.own_embedding) >= self.leave
+        far = self.distance(self.space.place(embedding), self.space.place(self.own_embedding)) >= self.leave
         return bool(far and self.space.direction(embedding) @ self.target >= self.arrive)
 
 
@@ -84,13 +87,12 @@ def refine(
             # Back to the budget, taking the loss of similarity as quadratic in the amplitude.
             residual = residual / np.sqrt(used)
         wish += visible * (VISIBLE_WEIGHT * min(1.0, used) * np.linalg.norm(wish) / (np.linalg.norm(visible) + 1e-12))
-        grey = wish.mean(2, keepdims=True)
-        wish = grey if scene.low.shape[2] == 1 else mute(wish, CHROMA)
+        wish = grey(wish) if scene.low.shape[2] == 1 else mute(wish, CHROMA)
         wish = wish * scene.gate
         first = FIRST_MOMENT * first + (1 - FIRST_MOMENT) * wish
         second = SECOND_MOMENT * second + (1 - SECOND_MOMENT) * wish**2
         unbiased = first / (1 - FIRST_MOMENT ** (step + 1))
-        scale = np.sqrt(second / (1 - SECOND_MOMENT ** (step + 1))).mean(2, keepdims=True)
+        scale = grey(np.sqrt(second / (1 - SECOND_MOMENT ** (step + 1))))
         pace = STEP * (1 - 0.7 * step / steps) * room
         residual = scene.confine(residual + pace * unbiased / (scale + 0.1 * scale.max() + 1e-12))
     return residual, steps
@@ -98,8 +100,8 @@ def refine(
 
 def mute(residual: np.ndarray, share: float) -> np.ndarray:
     """A residual (h, w, C) with only a share of its colour left."""
-    grey = residual.mean(2, keepdims=True)
-    return grey + share * (residual - grey)
+    plain = grey(residual)
+    return plain + share * (residual - plain)
 
 
 def _look(

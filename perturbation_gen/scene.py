@@ -11,6 +11,12 @@ FEATHER = 1.0
 """Softening of the template's edge, in lattice points, so that no seam shows there."""
 
 
+GROW = 4.0
+"""How much a residual may be enlarged to use its budget up."""
+TRIES = 8
+"""So many amplitudes are tried; two or three are enough but for residuals that the room cuts."""
+
+
 @dataclass(frozen=True)
 class Scene:
     """image: (h, w, 3) float32 RGB at the lattice's resolution, grey repeated.
@@ -38,25 +44,24 @@ class Scene:
         changed = self.apply(residual)
         return min(ssim(self.image[self.box], changed[self.box]), ssim(self.image, changed))
 
-    def fit(self, residual: np.ndarray, budget: Budget, grow: float = 1.0) -> np.ndarray:
-        """The largest multiple, up to `grow`, of `residual` (h, w, C) within the budget, as the int8 lattice."""
-        low, high = 0.0, grow
-        if self._within(residual * grow, budget):
-            low = grow
-        else:
-            for _ in range(8):
-                middle = (low + high) / 2
-                low, high = (middle, high) if self._within(residual * middle, budget) else (low, middle)
+    def fit(self, residual: np.ndarray, budget: Budget) -> np.ndarray:
+        """The largest multiple, up to GROW, of `residual` (h, w, C) within the budget, as the int8 lattice."""
+        scale, allowed = 1.0, 1 - budget.ssim
+        for _ in range(TRIES):
+            # Similarity is lost about as the square of the amplitude.
+            lost = 1 - self.similarity(self.confine(residual * scale))
+            if 0.98 * allowed <= lost <= allowed or (lost < allowed and scale == GROW):
+                break
+            scale = min(GROW, scale * np.sqrt(0.99 * allowed / max(lost, 1e-9)))
+        while self.similarity(self.confine(residual * scale)) < budget.ssim:
+            scale *= 0.98
         for _ in range(6):
-            lattice = np.rint(self.confine(residual * low)).astype(np.int8)
+            lattice = np.rint(self.confine(residual * scale)).astype(np.int8)
             seen = flip(self.image[self.box], self.apply(lattice)[self.box])
             if seen <= budget.flip:
                 break
-            low *= max(0.5, min(0.95, (budget.flip / seen) ** 1.3))
+            scale *= max(0.5, min(0.95, (budget.flip / seen) ** 1.3))
         return lattice
-
-    def _within(self, residual: np.ndarray, budget: Budget) -> bool:
-        return self.similarity(self.confine(residual)) >= budget.ssim
 
 
 def make_gate(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

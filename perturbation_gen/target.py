@@ -9,8 +9,8 @@ import numpy as np
 from mask_template.randomness import stream
 
 MIXED = 4
-TARGET_WEIGHT = 2.0
-"""How much nearing the target counts against leaving the own identity; with 2, photos of a person stay apart."""
+TARGET_WEIGHT = 1.5
+"""How much nearing the target counts against leaving the own identity; more arrives nearer, less leaves farther."""
 IDENTITIES_FILE = Path(__file__).parent / "weights" / "identities.h5"
 
 
@@ -19,26 +19,38 @@ class IdentitySpace:
     """One recognizer's space: `mean` (D,) of all faces, and `identities` (K, D), the mean embedding of each person.
 
     Embeddings of strangers share a large mean (cosine 0.83 for dlib), so every direction is taken from it.
+    `angular`: the recognizer compares embeddings by their angle, so they count here, and are meant, at length 1.
     """
 
     mean: np.ndarray
     identities: np.ndarray
+    angular: bool = False
+
+    def place(self, embedding: np.ndarray) -> np.ndarray:
+        """An embedding (D,) as the recognizer compares it."""
+        return _unit(embedding) if self.angular else embedding
 
     def direction(self, embedding: np.ndarray) -> np.ndarray:
         """Unit vector (D,) from the mean to an embedding (D,)."""
-        away = embedding - self.mean
-        return away / np.linalg.norm(away)
+        return _unit(self.place(embedding) - self.mean)
 
     def target(self, mixture: np.ndarray) -> np.ndarray:
         """Unit vector (D,) from the mean to the synthetic identity of `mixture` (K,), weights of sum 1."""
-        return self.direction(mixture @ self.identities)
+        return _unit(mixture @ self.identities - self.mean)
+
+    def slope(self, embedding: np.ndarray, wish: np.ndarray) -> np.ndarray:
+        """Gradient (D,) in the embedding of the product of its direction with `wish` (D,)."""
+        if not self.angular:
+            return _turn(embedding - self.mean, wish)
+        return _turn(embedding, _turn(_unit(embedding) - self.mean, wish))
 
 
 def load_space(recognizer: str) -> IdentitySpace:
     """The identity space that ships for a recognizer."""
     with h5py.File(IDENTITIES_FILE, "r") as file:
         group = file[recognizer]
-        return IdentitySpace(group["mean"][()].astype(np.float32), group["identities"][()].astype(np.float32))
+        mean, identities = (group[name][()].astype(np.float32) for name in ("mean", "identities"))
+        return IdentitySpace(mean, identities, bool(group.attrs["angular"]))
 
 
 def draw_mixture(secret: bytes, identities: int) -> np.ndarray:
@@ -55,14 +67,21 @@ def random_mixture(random: np.random.Generator, identities: int) -> np.ndarray:
 
 def pull(embedding: np.ndarray, own: np.ndarray, target: np.ndarray, space: IdentitySpace) -> np.ndarray:
     """Descent direction (D,) of the identity loss at `embedding`; see `identity_loss`."""
-    away = embedding - space.mean
-    length = np.linalg.norm(away)
-    unit = away / length
-    wish = TARGET_WEIGHT * target - own
-    return (wish - (wish @ unit) * unit) / length
+    return space.slope(embedding, TARGET_WEIGHT * target - own)
 
 
 def identity_loss(embedding: np.ndarray, own: np.ndarray, target: np.ndarray, space: IdentitySpace) -> float:
     """Cosine to the own direction minus TARGET_WEIGHT times the cosine to the target, both unit vectors (D,)."""
     unit = space.direction(embedding)
     return float(unit @ own - TARGET_WEIGHT * (unit @ target))
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector)
+
+
+def _turn(vector: np.ndarray, wish: np.ndarray) -> np.ndarray:
+    """Gradient in `vector` of the product of its unit vector with `wish`."""
+    length = np.linalg.norm(vector)
+    unit = vector / length
+    return (wish - (wish @ unit) * unit) / length

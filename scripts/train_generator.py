@@ -2,27 +2,26 @@
 
     python scripts/train_generator.py runs/faces runs/generator --steps 3000 --seed 1
 
-Reads what prepare_faces.py and attribute_faces.py wrote. Started again with the same folder it goes on where it was
-stopped. Writes RUN/log.csv, RUN/identities.h5 (the identity space) and, after every round, RUN/dlib.h5 (float16).
+Reads what prepare_faces.py and attribute_faces.py wrote, and the identities that ship. Started again with the same
+folder it goes on where it was stopped. Writes RUN/log.csv and, after every round, RUN/dlib.h5 (float16).
 """
 
 from pathlib import Path
 
 import click
 import cv2
-import h5py
 import keras
 import numpy as np
 
-from mask_template.grid import GROUPS, block_groups
+from mask_template.grid import block_groups
 from mask_template.randomness import SECRET_BYTES
-from mask_template.template import choose
+from mask_template.template import EVEN_TAU, choose
 from mask_template.truth import truth
 from perturbation_gen.conditions import gate_of, saliency
 from perturbation_gen.model import CROP, build_generator
 from perturbation_gen.noise import KINDS, random_noise
 from perturbation_gen.objective import build_objective
-from perturbation_gen.target import IdentitySpace, random_mixture
+from perturbation_gen.target import IdentitySpace, load_space, random_mixture
 from veilkey.recognizers.dlib_port import build as build_port
 from veilkey.recognizers.dlib_resnet import DlibResNet
 from veilkey.recognizers.gradient import load_gradient
@@ -33,7 +32,6 @@ SIZE = DlibResNet.input_size
 ROUND = 100
 SSIM = 0.97
 HELD_OUT = 200
-EVEN_TAU = dict.fromkeys(GROUPS, 1.0)
 
 
 class Photos(keras.utils.PyDataset):
@@ -99,16 +97,6 @@ class Photos(keras.utils.PyDataset):
         return cv2.resize(decoded, (CROP, CROP), interpolation=cv2.INTER_LINEAR)
 
 
-def identity_space(faces: Path, path: Path) -> IdentitySpace:
-    """Measure dlib's space on the training faces and write it."""
-    embeddings, people = np.load(faces / "embeddings.npy"), np.load(faces / "identities.npy")
-    means = np.stack([embeddings[people == person].mean(0) for person in range(people.max() + 1)])
-    with h5py.File(path, "w") as file:
-        file["dlib/mean"] = embeddings.mean(0).astype(np.float16)
-        file["dlib/identities"] = means.astype(np.float16)
-        return IdentitySpace(file["dlib/mean"][()].astype("f4"), file["dlib/identities"][()].astype("f4"))
-
-
 class Ship(keras.callbacks.Callback):
     """Writes the generator's weights as they would ship, after every round."""
 
@@ -131,7 +119,7 @@ class Ship(keras.callbacks.Callback):
 def main(faces: Path, run: Path, steps: int, seed: int) -> None:
     keras.utils.set_random_seed(seed)
     run.mkdir(parents=True, exist_ok=True)
-    space = identity_space(faces, run / "identities.h5")
+    space = load_space("dlib")
     generator = build_generator(DlibResNet.dimension)
     objective = build_objective(generator, build_port(), space.mean, SSIM)
     objective.compile(keras.optimizers.Adam(2e-4, beta_1=0.5), loss=lambda _, losses: losses)

@@ -44,6 +44,7 @@ def protect(
     passphrase: str | bytes | None = None,
     strength: str = "standard",
     refine: int | None = None,
+    target: str | None = None,
 ) -> Protected:
     """Change every face in a photo so that recognizers no longer match it, and issue the key.
 
@@ -53,6 +54,7 @@ def protect(
         passphrase: who knows it may restore, too. One of the two is needed.
         strength: "light", "standard" or "strong".
         refine: gradient steps a face; 0 for the generator alone.
+        target: recognizers to attack, names with commas or "all"; the other installed ones then judge, too.
 
     Returns:
         `Protected`; its image is an array for an array, PNG bytes for bytes, and a PIL image for a path or PIL image.
@@ -69,7 +71,7 @@ def protect(
     if not sealed_for:
         raise UsageError("nobody could restore this photo: pass recipients or a passphrase")
     settings = Settings(strength=strength) if refine is None else Settings(strength=strength, refine=refine)
-    changed, payload, report = protector().protect(as_picture(image), settings)
+    changed, payload, report = protector(target).protect(as_picture(image), settings)
     return Protected(_like(image, changed), seal(payload, sealed_for), report)
 
 
@@ -106,11 +108,12 @@ def restore(
 
 
 @cache
-def protector() -> "Protector":
-    """The one Protector of this process."""
+def protector(target: str | None = None) -> "Protector":
+    """The one Protector of this process for a target as of `protect`; without one the default, judged by itself."""
+    from veilkey import recognizers
     from veilkey.protector import Protector
 
-    return Protector()
+    return Protector() if target is None else Protector(recognizers.targets(target), recognizers.installed())
 
 
 def seal(payload: Payload, recipients: Sequence[Recipient]) -> bytes:

@@ -97,12 +97,17 @@ def _place(wanted: Path | None, default: Path, photos: int, option: str) -> Path
 
 
 def protect_photo(
-    photo: Path, files: Files, sealed_for: Sequence[Recipient], settings: Mapping[str, Any], force: bool
+    photo: Path,
+    files: Files,
+    sealed_for: Sequence[Recipient],
+    target: str | None,
+    settings: Mapping[str, Any],
+    force: bool,
 ) -> dict[str, Any]:
     """Protect one file; what --json says of it."""
     from veilkey.protector import Settings
 
-    protected, payload, faces = api.protector().protect(read_photo(photo), Settings(**settings))
+    protected, payload, faces = api.protector(target).protect(read_photo(photo), Settings(**settings))
     key = api.seal(payload, sealed_for)
     outputs = [(files.key, key), (files.picture, encode_png(protected))]
     if files.show:

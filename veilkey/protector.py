@@ -9,12 +9,13 @@ import numpy as np
 
 from keys.payload import FaceKey, Payload
 from mask_template.grid import block_groups
-from mask_template.network import load_tau, predict
+from mask_template.network import is_trained, load_tau, predict
 from mask_template.randomness import SECRET_BYTES, derive, stream
-from mask_template.template import Template, choose, fixed_point, mask_in_photo, superpose
-from perturbation_gen.budget import STRENGTHS
-from perturbation_gen.conditions import gate_of, saliency
-from perturbation_gen.generator import generate
+from mask_template.template import EVEN_TAU, Template, choose, fixed_point, mask_in_photo, superpose
+from mask_template.truth import attribute, truth
+from perturbation_gen import generator
+from perturbation_gen.budget import STRENGTHS, grey
+from perturbation_gen.conditions import AHEAD, gate_of, saliency
 from perturbation_gen.lattice import headroom, lattice_shape
 from perturbation_gen.noise import SIZE, draw_noise
 from perturbation_gen.refine import Attacked, mute, refine
@@ -29,7 +30,7 @@ from veilkey.recognizers.gradient import load_gradient
 from veilkey.report import FaceReport, report_face
 from veilkey.restorer import apply, undo, window
 
-ATTACKED = ("dlib",)
+DEFAULT_TARGET = ("dlib",)
 # Steps end early when changed copies of the face are this much farther than the recognizer's usual threshold from the
 # clean face, and this near (cosine) to the secret's identity.
 LEAVE = 1.3
@@ -58,11 +59,13 @@ class Settings:
 class Protector:
     """Everything that protecting needs, loaded once: detector, networks, gradients, and the recognizers that judge."""
 
-    def __init__(self) -> None:
+    def __init__(self, attacked: Sequence[str] = DEFAULT_TARGET, judges: Sequence[str] = ()) -> None:
+        """`attacked`: names of the recognizers whose gradients are followed; they judge, and so do `judges`."""
+        self._attacked = tuple(attacked)
         self._finder = FaceFinder()
-        self._judges = {name: recognizers.get(name) for name in ATTACKED}
-        self._gradients = {name: load_gradient(name) for name in ATTACKED}
-        self._spaces = {name: load_space(name) for name in ATTACKED}
+        self._judges = {name: recognizers.get(name) for name in dict.fromkeys((*attacked, *judges))}
+        self._gradients = {name: load_gradient(name) for name in attacked}
+        self._spaces = {name: load_space(name) for name in attacked}
 
     def protect(self, picture: Picture, settings: Settings) -> tuple[Picture, Payload, list[FaceReport]]:
         """Protected picture, what its key has to say, and a report for each face.
@@ -88,7 +91,7 @@ class Protector:
             original_digest=picture.digest(),
             protected_digest=protected.digest(),
             secret=secret,
-            recognizers=ATTACKED,
+            recognizers=self._attacked,
             faces=tuple(keys),
         )
         return protected, payload, reports
@@ -116,21 +119,21 @@ class Protector:
         rgb, budget = picture.rgb(), STRENGTHS[settings.strength]
         clean = crop(rgb, face.transform)
         landmarks = map_points(face.transform, face.landmarks)
-        template = self._template(clean, landmarks, secret)
+        template = self._template(clean, face, landmarks, secret)
         transform = fixed_point(face.transform)
         x0, y0, x1, y1 = source_box(face.transform, CROP_SIZE, picture.width, picture.height)
         region = (x0, y0, x1 - x0, y1 - y0)
         mask = mask_in_photo(template.blocks, transform, region)
         to_lattice = _to_lattice(region)
         scene = _scene(picture, face, region, mask, to_lattice)
-        attacked = [self._attack(name, scene, face, to_lattice, secret) for name in ATTACKED]
+        attacked = [self._attack(name, scene, face, to_lattice, secret) for name in self._attacked]
 
         residual = self._generate(clean, landmarks, template, face, attacked, scene, to_lattice, secret, settings)
         taken, random = 0, stream(secret, "refine")
         while True:
             room = min(settings.refine, 2 * settings.refine - taken)
             residual, steps = refine(scene, residual, attacked, budget, room, random)
-            lattice, taken = scene.fit(residual, budget, grow=1.0 if settings.refine else 4.0), taken + steps
+            lattice, taken = scene.fit(residual, budget), taken + steps
             key = FaceKey(
                 box=face.box,
                 region=region,
@@ -142,15 +145,24 @@ class Protector:
                 lattice=lattice,
             )
             protected = apply(picture, key)
-            report = report_face(rgb, protected.rgb(), face, self._judges, taken)
-            if not settings.refine or taken >= 2 * settings.refine or not report.matched():
+            report = report_face(rgb, protected.rgb(), face, self._judges, self._attacked, taken)
+            if taken >= 2 * settings.refine or not report.matched():
                 return protected, key, report
 
-    def _template(self, clean: np.ndarray, landmarks: np.ndarray, secret: bytes) -> Template:
+    def _template(self, clean: np.ndarray, face: Face, landmarks: np.ndarray, secret: bytes) -> Template:
         groups = block_groups(landmarks)
-        return superpose(
-            [choose(predict(clean, name), groups, load_tau(name), index, secret) for index, name in enumerate(ATTACKED)]
-        )
+        parts = []
+        for index, name in enumerate(self._attacked):
+            if is_trained(name):
+                distribution, tau = predict(clean, name), load_tau(name)
+            else:
+                # Without a network of its own a recognizer is asked itself, which takes five gradients.
+                judge, mean = self._judges[name], self._spaces[name].mean
+                to_input = compose(judge.transform(face.landmarks), invert(face.transform))
+                looks = attribute(clean, to_input, judge.input_size, self._gradients[name], mean)
+                distribution, tau = truth(looks, landmarks), EVEN_TAU
+            parts.append(choose(distribution, groups, tau, index, secret))
+        return superpose(parts)
 
     def _attack(self, name: str, scene: Scene, face: Face, to_lattice: np.ndarray, secret: bytes) -> Attacked:
         judge, gradient, space = self._judges[name], self._gradients[name], self._spaces[name]
@@ -158,7 +170,17 @@ class Protector:
         seen = cv2.warpAffine(scene.image, to_input, (judge.input_size, judge.input_size))
         embedding, _ = gradient(seen, np.zeros(judge.dimension, np.float32))
         target = space.target(draw_mixture(secret, len(space.identities)))
-        return Attacked(gradient, space, to_input, judge.input_size, embedding, target, LEAVE * judge.threshold, ARRIVE)
+        return Attacked(
+            gradient=gradient,
+            space=space,
+            to_input=to_input,
+            size=judge.input_size,
+            own_embedding=embedding,
+            target=target,
+            distance=judge.distance,
+            leave=LEAVE * judge.threshold,
+            arrive=ARRIVE,
+        )
 
     def _generate(
         self,
@@ -172,20 +194,26 @@ class Protector:
         secret: bytes,
         settings: Settings,
     ) -> np.ndarray:
-        """The generator's residual on the lattice (h, w, C) float32: the mean of those for each recognizer."""
+        """Where to start from, on the lattice (h, w, C) float32: the sum of the recognizers' generators.
+
+        A recognizer that no generator was trained for gives the two looks that its generator would get.
+        """
         total = np.zeros((SIZE, SIZE, 3), np.float32)
-        for index, (name, one) in enumerate(zip(ATTACKED, attacked, strict=True)):
+        for index, (name, one) in enumerate(zip(self._attacked, attacked, strict=True)):
             to_input = compose(compose(one.to_input, to_lattice), invert(face.transform))
             gate = gate_of(template.only(index).to_mask())
             looks = saliency(clean, gate, to_input, one.size, one.gradient, one.own_embedding, one.target, one.space)
-            noise = draw_noise(secret, settings.noise, clean, landmarks)
-            total += generate(clean, noise, looks, gate, one.own, one.target, name) / len(attacked)
+            if generator.is_trained(name):
+                noise = draw_noise(secret, settings.noise, clean, landmarks)
+                total += generator.generate(clean, noise, looks, gate, one.own, one.target, name)
+            else:
+                total += AHEAD * (looks[..., :3] + looks[..., 3:])
         halve = np.array([[0.5, 0, -0.25], [0, 0.5, -0.25]])
         to_canvas = compose(halve, compose(face.transform, invert(to_lattice)))
         height, width = scene.gate.shape[:2]
         placed = cv2.warpAffine(total, to_canvas, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
         if scene.low.shape[2] == 1:
-            placed = placed.mean(2, keepdims=True)
+            placed = grey(placed)
         return (mute(placed, COLOUR) if settings.refine else placed) * scene.gate
 
 

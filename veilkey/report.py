@@ -1,6 +1,6 @@
 """What is said of a protected face: measured on this photo, by the recognizers themselves."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,13 +14,18 @@ from veilkey.restorer import window
 
 @dataclass(frozen=True)
 class Verdict:
-    """One recognizer on one face. `before`: distance between the face and its mirror image; `after`: between the face
-    and the protected face; `matches`: whether `after` is still under the usual threshold."""
+    """One recognizer on one face.
+
+    before: distance between the face and its mirror image. after: between the face and the protected face.
+    matches: whether `after` is still under `threshold`, its usual one. attacked: whether the change was made against
+    this recognizer, or is new to it.
+    """
 
     before: float
     after: float
     threshold: float
     matches: bool
+    attacked: bool
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,8 @@ class FaceReport:
     recognizers: dict[str, Verdict]
 
     def matched(self) -> list[str]:
-        """Names of the recognizers that still match."""
-        return [name for name, verdict in self.recognizers.items() if verdict.matches]
+        """Names of the attacked recognizers that still match."""
+        return [name for name, verdict in self.recognizers.items() if verdict.matches and verdict.attacked]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, rounded to what was measured."""
@@ -50,7 +55,12 @@ class FaceReport:
 
 
 def report_face(
-    original: np.ndarray, protected: np.ndarray, face: Face, judges: Mapping[str, Recognizer], steps: int
+    original: np.ndarray,
+    protected: np.ndarray,
+    face: Face,
+    judges: Mapping[str, Recognizer],
+    attacked: Collection[str],
+    steps: int,
 ) -> FaceReport:
     """Compare a face in two pictures (H, W, 3) uint8 RGB."""
     area = window(face.box)
@@ -61,13 +71,14 @@ def report_face(
         ssim=ssim(before, after),
         psnr=None if error == 0 else float(10 * np.log10(255**2 / error)),
         steps=steps,
-        recognizers={name: _ask(judge, original, protected, face) for name, judge in judges.items()},
+        recognizers={name: _ask(judge, original, protected, face, name in attacked) for name, judge in judges.items()},
     )
 
 
-def _ask(judge: Recognizer, original: np.ndarray, protected: np.ndarray, face: Face) -> Verdict:
+def _ask(judge: Recognizer, original: np.ndarray, protected: np.ndarray, face: Face, attacked: bool) -> Verdict:
     clean = judge.align(original, face.landmarks)
     changed = judge.align(protected, face.landmarks)
     plain, mirrored, moved = judge.embed(np.stack([clean, clean[:, ::-1], changed]))
     after = float(judge.distance(plain, moved))
-    return Verdict(float(judge.distance(plain, mirrored)), after, judge.threshold, after < judge.threshold)
+    before = float(judge.distance(plain, mirrored))
+    return Verdict(before, after, judge.threshold, after < judge.threshold, attacked)

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 import veilkey
+from veilkey import recognizers
 from veilkey.carriers import read_photo
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -176,10 +177,31 @@ def test_json(veilkey_command: Command, files: Path) -> None:
     assert {"box", "ssim", "psnr", "recognizers"} <= set(face)
     assert len(face["box"]) == 4 and 0.9 < face["ssim"] < 1 and 20 < face["psnr"] < 60
     seen = face["recognizers"]["dlib"]
-    assert set(seen) == {"before", "after", "threshold", "matches"}
+    assert set(seen) == {"before", "after", "threshold", "matches", "attacked"} and seen["attacked"] is True
     assert 0 < seen["before"] < seen["threshold"]
     assert seen["matches"] is (seen["after"] < seen["threshold"])
     assert ("warning" in done.stderr) == seen["matches"]
+
+
+def test_target_names_who_is_attacked_and_the_rest_judge(veilkey_command: Command, files: Path) -> None:
+    done = veilkey_command("protect", "photo.png", "-r", "alice.pub.pem", "--json", "--target", "sface", *FAST)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)["faces"][0]["recognizers"]
+    assert set(seen) == set(recognizers.installed()) >= {"dlib", "sface"}
+    assert [name for name in seen if seen[name]["attacked"]] == ["sface"]
+    # How far from each: the one that was attacked moves most, and the other one is asked, too.
+    for name, farther in (("sface", 3.0), ("dlib", 1.0)):
+        assert seen[name]["after"] > farther * seen[name]["before"]
+    assert veilkey_command("restore", "photo.veiled.png", "-i", "alice.pem").returncode == 0
+    assert read_photo(files / "photo.restored.png").digest() == read_photo(files / "photo.png").digest()
+    known = json.loads(veilkey_command("inspect", "photo.veiled.png.veilkey", "-i", "alice.pem").stdout)
+    assert set(known["faces"][0]["blocks"]) == {"sface"}
+
+
+def test_an_unknown_target_is_a_wrong_usage(veilkey_command: Command, files: Path) -> None:
+    done = veilkey_command("protect", "photo.png", "-r", "alice.pub.pem", "--target", "dlib,eigenfaces")
+    assert done.returncode == 2 and "eigenfaces" in done.stderr and "sface" in done.stderr
+    assert done.stderr.count("\n") == 1 and not (files / "photo.veiled.png").exists()
 
 
 def test_json_of_a_photo_without_room_for_a_change(veilkey_command: Command, files: Path, close_up: np.ndarray) -> None:

@@ -19,6 +19,7 @@ PATH = click.Path(path_type=Path)
 @click.option("-r", "--recipient", "recipients", multiple=True, type=PATH, help="NAME.pub.pem of who may restore.")
 @click.option("--passphrase-file", metavar="F|-", help="File (or - for standard input) with a passphrase.")
 @click.option("--strength", type=click.Choice(["light", "standard", "strong"]), default="standard", show_default=True)
+@click.option("--target", metavar="NAMES|all", help="Recognizers to attack, commas between; the others judge.")
 @click.option("--refine", type=click.IntRange(0, 1000), help="Gradient steps a face; 0 for the generator alone.")
 @click.option("--noise", type=click.Choice(["gaussian", "feature-pixels"]), help="What the generator starts from.")
 @click.option("--face", type=click.IntRange(1), help="Protect only this face, counted from 1 by size.")
@@ -33,6 +34,7 @@ def protect(
     key_output: Path | None,
     recipients: tuple[Path, ...],
     passphrase_file: str | None,
+    target: str | None,
     show: bool,
     force: bool,
     as_json: bool,
@@ -48,7 +50,7 @@ def protect(
         given = {name: value for name, value in settings.items() if value is not None}
 
         def one(photo: Path) -> tuple[dict[str, Any], str]:
-            facts = protect_photo(photo, names[photo], sealed_for, given, force)
+            facts = protect_photo(photo, names[photo], sealed_for, target, given, force)
             return facts, _protected_line(facts)
 
         each(photos, one, as_json, "protecting")
@@ -130,13 +132,14 @@ def _protected_line(facts: dict[str, Any]) -> str:
     for number, face in enumerate(facts["faces"], 1):
         for name, seen in face["recognizers"].items():
             verdict = "STILL MATCHES" if seen["matches"] else "no match"
+            judge = name if seen["attacked"] else f"{name} (not attacked)"
             lines.append(
-                f"  face {number}: {name} {verdict}, distance {seen['after']:.2f} (threshold {seen['threshold']:.2f}), "
+                f"  face {number}: {judge} {verdict}, distance {seen['after']:.2f} (threshold {seen['threshold']:.2f}), "
                 f"similarity to the eye {face['ssim']:.3f}"
             )
             if seen["matches"]:
-                warning = (
-                    f"veilkey: warning: {facts['photo']}: {name} still matches face {number}: try --strength strong"
+                advice = "try --strength strong" if seen["attacked"] else f"name {name} in --target, too"
+                click.echo(
+                    f"veilkey: warning: {facts['photo']}: {name} still matches face {number}: {advice}", err=True
                 )
-                click.echo(warning, err=True)
     return "\n".join(lines)
