@@ -3,7 +3,7 @@
 import click
 
 from veilkey._version import __version__
-from veilkey.cli import ask, photos, recognizers
+from veilkey.cli import ask, evaluate, photos, recognizers
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -19,6 +19,7 @@ for command in (
     photos.keygen,
     photos.demo,
     ask.ask,
+    evaluate.evaluate,
     recognizers.recognizers,
 ):
     main.add_command(command)

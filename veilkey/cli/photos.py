@@ -133,10 +133,8 @@ def _protected_line(facts: dict[str, Any]) -> str:
         for name, seen in face["recognizers"].items():
             verdict = "STILL MATCHES" if seen["matches"] else "no match"
             judge = name if seen["attacked"] else f"{name} (not attacked)"
-            lines.append(
-                f"  face {number}: {judge} {verdict}, distance {seen['after']:.2f} (threshold {seen['threshold']:.2f}), "
-                f"similarity to the eye {face['ssim']:.3f}"
-            )
+            distance = f"distance {seen['after']:.2f} (threshold {seen['threshold']:.2f})"
+            lines.append(f"  face {number}: {judge} {verdict}, {distance}, similarity to the eye {face['ssim']:.3f}")
             if seen["matches"]:
                 advice = "try --strength strong" if seen["attacked"] else f"name {name} in --target, too"
                 click.echo(

