@@ -26,6 +26,10 @@ PATH = click.Path(path_type=Path)
 @click.option("--leave-one-out", is_flag=True, help="Also attack all targets but one, for each of them.")
 @click.option("--superpose", is_flag=True, help="Also attack only the first 1, 2, ... targets, with veilkey.")
 @click.option("--both-ways", is_flag=True, help="Protect galleries, too, for every method; else for veilkey alone.")
+@click.option(
+    "--attack", "attacks", multiple=True, metavar="NAME", help="Try it on the methods named, else on veilkey; or all."
+)
+@click.option("--attack-photos", type=PATH, metavar="FOLDER", help="Other people's; else the folder train by FACES.")
 @click.option("--jobs", type=click.IntRange(1), default=lambda: os.cpu_count() or 1, help="Processes; else one a core.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--tables", is_flag=True, help="Also print tables.")

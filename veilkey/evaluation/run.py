@@ -5,7 +5,7 @@ pairs and of people, and "bootstrap" or "wilson"; value is None where there is n
 
     run          seconds, jobs: the only part that differs between two runs of the same
     settings     what was asked for: faces, protocol (file names), methods, target, judges, transforms, detectors,
-                 budgets, seed, leave_one_out, superpose, both_ways
+                 budgets, seed, leave_one_out, superpose, both_ways, attacks, attack_photos (folder name)
     versions     program, Python and packages; recognizers: name -> SHA-256 of the weights
     data         people, gallery, probes (counts), photos: name -> SHA-256 of the pixels
     left_out     [{what, why}], everything that was not measured
@@ -13,6 +13,9 @@ pairs and of people, and "bootstrap" or "wilson"; value is None where there is n
     judges       name -> usual_threshold, resolution (of thresholds), impostor_pairs, thresholds: FAR as text ->
                  distance, stranger_pairs, pair_thresholds (the same for two single photos)
     rows         a list, nothing and the references first; see below
+    attacks      [{attack, title, row, method, judge, attacked, before, after, note}]: row is an index; attacked, whether
+                 the row's method worked against the judge; figures before and after, the match rate at FAR 1e-3 of its
+                 protected probes and of what the attack made of them; after is None where the attack proves nothing
     plane        {row, judge, people, explained, points: [{person, before: [x, y], after: [x, y]}]} or None
     grid         [{photo, original, rows: [{row, protected, difference}]}]: a few faces, PNG in base64; row is an index
 
@@ -49,7 +52,9 @@ from typing import Any
 from veilkey import recognizers
 from veilkey._version import __version__
 from veilkey.errors import MissingModel
-from veilkey.evaluation import detectors, methods, transforms, visible
+from veilkey.evaluation import attacks, detectors, methods, transforms, visible
+from veilkey.evaluation.attacks.others import find_others
+from veilkey.evaluation.attacks.run import DEFAULT_METHOD, run_attacks
 from veilkey.evaluation.cases import make_cases
 from veilkey.evaluation.figures import LET_IN
 from veilkey.evaluation.measured import Measured, measure
@@ -77,8 +82,10 @@ class Request:
     """What to evaluate. Empty tuples mean: all methods, all recognizers that are installed, the default target.
 
     faces: folder of photos. budgets: least SSIM of the face box, for methods that keep to a budget. both_ways: protect
-    the galleries for every method, else only for veilkey itself. store: folder of what was computed before, None for
-    the user's cache.
+    the galleries for every method, else only for veilkey itself. attacks: names, or "all"; they are tried on `methods`,
+    or on veilkey at standard strength where that is empty. attack_photos: folder of other people's photos, from which
+    attackers learn; None for the folder `train` beside `faces`. store: folder of what was computed before, None for the
+    user's cache.
     """
 
     faces: Path
@@ -92,6 +99,8 @@ class Request:
     leave_one_out: bool = False
     superpose: bool = False
     both_ways: bool = False
+    attacks: tuple[str, ...] = ()
+    attack_photos: Path | None = None
     jobs: int = 1
     seed: int = 0
     store: Path | None = None
@@ -112,6 +121,9 @@ def evaluate(request: Request) -> dict[str, Any]:
     cases = make_cases(names, target, request.budgets, request.leave_one_out, request.superpose)
     for name in request.transforms:
         transforms.get(name)
+    tried = attacks.names() if "all" in request.attacks else tuple(dict.fromkeys(request.attacks))
+    for name in tried:
+        attacks.get(name)
     found = _detectors(request.detectors, left_out)
     if visible.missing():
         left_out.append(LeftOut("SSIMULACRA2", f"not installed: {visible.INSTALL}"))
@@ -123,6 +135,13 @@ def evaluate(request: Request) -> dict[str, Any]:
         measured = measure(cases, photos, judges, pool, request.both_ways, Store(request.store))
         rows = make_rows(measured, request.transforms)
         train_trackers(measured, rows, pool)
+        brought_back: list[dict[str, Any]] = []
+        if tried:
+            others = find_others(request.faces, request.attack_photos, photos, plan, request.jobs)
+            brought_back, not_tried = run_attacks(
+                tried, request.methods or (DEFAULT_METHOD,), target, measured, others, pool
+            )
+            left_out += not_tried
     left_out += [*photos.left_out, *measured.failures()]
     return {
         "run": {"seconds": round(time.perf_counter() - start, 1), "jobs": request.jobs},
@@ -139,6 +158,8 @@ def evaluate(request: Request) -> dict[str, Any]:
             "leave_one_out": request.leave_one_out,
             "superpose": request.superpose,
             "both_ways": request.both_ways,
+            "attacks": list(tried),
+            "attack_photos": request.attack_photos.name if request.attack_photos else None,
         },
         "versions": _versions(judges),
         "data": {
@@ -151,6 +172,7 @@ def evaluate(request: Request) -> dict[str, Any]:
         "notes": _notes(measured, request.both_ways),
         "judges": {base.judge: base.facts() for base in measured.grounds},
         "rows": rows,
+        "attacks": brought_back,
         "plane": plane(measured),
         "grid": grid(measured),
     }

@@ -15,6 +15,8 @@ def text(report: Report) -> str:
     parts.append(table_2(report))
     if report["settings"]["superpose"]:
         parts.append(table_3(report))
+    if report["attacks"]:
+        parts.append(attacks(report))
     return "\n\n".join(parts)
 
 
@@ -107,6 +109,25 @@ def table_3(report: Report) -> str:
     ]
     columns = [f"{judge} {name}" for judge in judges for name in ("F_c", "r_s")]
     return _table("The paper's Table 3: recognizers superposed", ["n", "", *columns], rows)
+
+
+def attacks(report: Report) -> str:
+    """Match rate at FAR 1e-3 before and after every attack, and what has to be known of it."""
+    judges = list(report["judges"])
+    tried: dict[tuple[int, str], dict[str, dict[str, Any]]] = {}
+    for each in report["attacks"]:
+        tried.setdefault((each["row"], each["title"]), {})[each["judge"]] = each
+    rows = [
+        [
+            f"{title(report['rows'][row])}: {name}",
+            *(_value(by[judge][when], interval=when == "after") for judge in judges for when in ("before", "after")),
+        ]
+        for (row, name), by in tried.items()
+    ]
+    columns = [f"{judge} {when}" for judge in judges for when in ("before", "after")]
+    table = _table("Match rate at FAR 1e-3 before and after attacks on the secret", ["", *columns], rows)
+    notes = dict.fromkeys(f"{each['title']}: {each['note']}" for each in report["attacks"] if each["note"])
+    return "\n".join([table, *notes])
 
 
 def title(row: dict[str, Any], attacked: bool = True) -> str:

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from veilkey.evaluation.page import render
-from veilkey.evaluation.page.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, even_ticks
+from veilkey.evaluation.page.svg import BOTTOM, HEIGHT, LEFT, PLOT, WIDTH, Axis, even_ticks
 
 from .conftest import write_protocol
 
@@ -192,6 +192,13 @@ def test_faces_can_be_seen(report: dict[str, Any], page: Page) -> None:
         assert Image.open(io.BytesIO(png)).size == (128, 128) and given["alt"]
 
 
+def test_settings_are_told(report: dict[str, Any], html: str) -> None:
+    for name, value in (("faces", "dev"), ("seed", "0"), ("both ways", "yes"), ("superpose", "no"), ("judges", "dlib")):
+        assert f"<dt>{name}</dt><dd>{value}</dd>" in html
+    assert report["versions"]["recognizers"]["dlib"] in html
+    assert all(note in html for note in report["notes"])
+
+
 def test_charts_stay_inside(page: Page) -> None:
     charts = [given for tag, given in page.tags if tag == "svg" and given.get("class") == "chart"]
     # By one recognizer: strengths, threshold, DET; and the plane.
@@ -217,8 +224,8 @@ def test_the_curve_is_the_reports(report: dict[str, Any], page: Page) -> None:
     )  # fmt: skip
     for point in drawn.split():
         x, y = map(float, point.split(","))
-        threshold = (x - LEFT) / (WIDTH - LEFT - RIGHT) * curve["threshold"][-1]
-        match = (HEIGHT - BOTTOM - y) / (HEIGHT - TOP - BOTTOM)
+        threshold = (x - LEFT) / PLOT[0] * curve["threshold"][-1]
+        match = (HEIGHT - BOTTOM - y) / PLOT[1]
         assert any(abs(threshold - t) < 1e-3 and abs(match - m) < 1e-3 for t, m in expected)
     assert len(drawn.split()) == len(set(expected))
 

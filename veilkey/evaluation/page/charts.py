@@ -8,7 +8,7 @@ from typing import Any
 from veilkey.evaluation.page.cells import counted
 from veilkey.evaluation.page.html import Element, element, paragraph, section
 from veilkey.evaluation.page.select import CLEAN, FAR, Report, Row, judged, main_rows, match, shown_rows, title
-from veilkey.evaluation.page.svg import SHAPES, Axis, Chart, Style, even_ticks
+from veilkey.evaluation.page.svg import PLOT, SHAPES, Axis, Chart, Style, even_ticks
 
 # Classes of style.py. Veilkey has a colour of its own; everyday changes are grey, nothing is as dark as letters.
 OWN = "vermillion"
@@ -181,12 +181,17 @@ def embedding_plane(report: Report) -> Element | None:
 
 
 def _plane_chart(points: Sequence[dict[str, Any]], look: Sequence[Style]) -> Element:
-    axes = []
-    for which, name in enumerate(("first", "second")):
+    ends = []
+    for which in (0, 1):
         values = [point[side][which] for point in points for side in ("before", "after")]
-        margin = 0.06 * (max(values) - min(values)) or 1.0
-        low, high = min(values) - margin, max(values) + margin
-        axes.append(Axis(f"{name} principal component", low, high, even_ticks(low, high)))
+        ends.append((min(values), max(values)))
+    # One unit is as long across as up: distances in the drawing mean something.
+    unit = max((high - low) / length for (low, high), length in zip(ends, PLOT, strict=True)) * 1.1 or 0.01
+    axes = []
+    for (low, high), length, name in zip(ends, PLOT, ("first", "second"), strict=True):
+        middle, half = (low + high) / 2, unit * length / 2
+        ticks = even_ticks(middle - half, middle + half)
+        axes.append(Axis(f"{name} principal component", middle - half, middle + half, ticks))
     chart = Chart("Embeddings before and after protection", *axes)
     for point in points:
         (x1, y1), (x2, y2) = point["before"], point["after"]

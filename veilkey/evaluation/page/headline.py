@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from veilkey.evaluation.page.cells import ATTACKED, DIGITS, cell, counted
-from veilkey.evaluation.page.html import Child, Element, bullets, element, section, table
+from veilkey.evaluation.page.html import Child, Element, Lines, bullets, element, section, table
 from veilkey.evaluation.page.select import FAR, Report, Row, attacks, match, methods_and_references, title
 
 
@@ -79,8 +79,8 @@ def headline(report: Report) -> Element | None:
     )
 
 
-def _lines(rows: Sequence[Row], judges: Sequence[str], detectors: Sequence[str]) -> list[list[Child]]:
-    lines: list[list[Child]] = []
+def _lines(rows: Sequence[Row], judges: Sequence[str], detectors: Sequence[str]) -> Lines:
+    lines: Lines = []
     for row in rows:
         seen, found = row.get("visible") or {}, row.get("detected") or {}
         lines.append(

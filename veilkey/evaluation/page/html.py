@@ -6,6 +6,8 @@ from xml.etree import ElementTree
 
 Element = ElementTree.Element
 Child: TypeAlias = "Element | str | Sequence[Child] | None"
+# Of a table: each line begins with its head.
+Lines: TypeAlias = list[list[Child]]
 
 
 def element(tag: str, *children: Child, **attributes: str | float) -> Element:
@@ -53,6 +55,13 @@ def paragraph(*children: Child) -> Element:
 def bullets(items: Sequence[Child]) -> Element:
     """A list."""
     return element("ul", [element("li", item) for item in items])
+
+
+def fold(summary: str, content: Element | None, opened: bool = False) -> Element | None:
+    """Something that a reader opens; nothing where there is no content."""
+    if content is None:
+        return None
+    return element("details", element("summary", summary), content, **({"open": ""} if opened else {}))
 
 
 def table(

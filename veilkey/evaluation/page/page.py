@@ -1,6 +1,6 @@
 """The page from its parts."""
 
-from veilkey.evaluation.page import charts, headline, matches, paper, seen, setting
+from veilkey.evaluation.page import adversaries, charts, groups, headline, matches, paper, seen, setting
 from veilkey.evaluation.page.html import Element, element, write
 from veilkey.evaluation.page.select import Report
 from veilkey.evaluation.page.style import CSS
@@ -16,9 +16,9 @@ PARTS = (
     charts.curves,
     matches.transforms,
     matches.directions,
-    matches.trackers,
-    matches.groups,
-    matches.attacks_on_the_secret,
+    adversaries.trackers,
+    groups.groups,
+    adversaries.attacks_on_the_secret,
     seen.measures,
     seen.found,
     charts.embedding_plane,

@@ -3,7 +3,7 @@
 import re
 
 from veilkey.evaluation.page.cells import cell, words, words_head
-from veilkey.evaluation.page.html import Child, Element, element, paragraph, section, table
+from veilkey.evaluation.page.html import Child, Element, Lines, element, paragraph, section, table
 from veilkey.evaluation.page.select import (
     Report,
     attacks,
@@ -23,7 +23,7 @@ def merit(report: Report) -> Element | None:
     rows = [row for row in methods_and_references(report)[0] if row.get("judges")]
     if not rows or not judges:
         return None
-    second: list[list[Child]] = [
+    second: Lines = [
         [
             title(row),
             *(
@@ -34,7 +34,7 @@ def merit(report: Report) -> Element | None:
         ]
         for row in rows
     ]
-    third: list[list[Child]] = [
+    third: Lines = [
         [
             f"{len(row['attacked'])}",
             words(full_title(row)),

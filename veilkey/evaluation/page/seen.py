@@ -6,7 +6,7 @@ import io
 from PIL import Image
 
 from veilkey.evaluation.page.cells import DIGITS, NOTHING, cell
-from veilkey.evaluation.page.html import Child, Element, element, paragraph, section, table
+from veilkey.evaluation.page.html import Child, Element, Lines, element, paragraph, section, table
 from veilkey.evaluation.page.select import CLEAN, Report, methods_and_references, shown_rows, title
 
 BOX = {
@@ -24,7 +24,7 @@ def measures(report: Report) -> Element | None:
     """All measures of visibility."""
     small = [f"{name}_{side}" for side in SIDES for name in SMALL]
     names = [*BOX, *small, *(f"whole_{name}" for name in WHOLE)]
-    bodies: list[list[list[Child]]] = [
+    bodies: list[Lines] = [
         [
             [
                 title(row),
@@ -62,7 +62,7 @@ def measures(report: Report) -> Element | None:
 def found(report: Report) -> Element | None:
     """Whether detectors still find the face."""
     names = report["settings"]["detectors"]
-    bodies: list[list[list[Child]]] = [
+    bodies: list[Lines] = [
         [[title(row), *(cell(row["detected"].get(name)) for name in names)] for row in rows if row.get("detected")]
         for rows in methods_and_references(report)
     ]
@@ -71,7 +71,7 @@ def found(report: Report) -> Element | None:
     return section(
         "found",
         "Is the face still found",
-        paragraph("A face that no detector finds is never compared. Protection alone does not aim at that."),
+        paragraph("A face that no detector finds is compared with nobody."),
         table(
             "Share of photos in which each detector finds the face.",
             ["", *names],
@@ -85,7 +85,7 @@ def cost(report: Report) -> Element | None:
     rows = [row for row in methods_and_references(report)[0] if row.get("seconds")]
     if not rows:
         return None
-    lines: list[list[Child]] = [
+    lines: Lines = [
         [
             title(row),
             f"{row['photos']}",
@@ -117,7 +117,7 @@ def faces(report: Report) -> Element | None:
     original: list[Child] = ["original"]
     for face in grid:
         original += [_picture(face["original"], f"{face['photo']}, original"), ""]
-    bodies: list[list[list[Child]]] = [[original], []]
+    bodies: list[Lines] = [[original], []]
     for place, row in shown_rows(report):
         if row["method"] == CLEAN:
             continue
@@ -131,7 +131,7 @@ def faces(report: Report) -> Element | None:
         "faces",
         "What it looks like",
         paragraph(
-            "The difference is shown four times as strong, around grey. Pictures on this page are compressed a little; "
+            "The difference is made stronger; grey is no change. Pictures on this page are compressed a little; "
             "report.json has them as they are."
         ),
         element(

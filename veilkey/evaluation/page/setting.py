@@ -3,7 +3,7 @@
 from typing import Any
 
 from veilkey.evaluation.page.cells import NOTHING, counted, words, words_head
-from veilkey.evaluation.page.html import Child, Element, bullets, element, paragraph, section, table
+from veilkey.evaluation.page.html import Element, Lines, bullets, element, paragraph, section, table
 from veilkey.evaluation.page.select import Report
 
 
@@ -13,7 +13,7 @@ def thresholds(report: Report) -> Element | None:
     if not judges:
         return None
     fars = list(dict.fromkeys(far for facts in judges.values() for far in facts["thresholds"]))
-    lines: list[list[Child]] = [
+    lines: Lines = [
         [
             name,
             f"{facts['usual_threshold']:g}",
@@ -81,4 +81,6 @@ def _distance(value: float | None) -> str:
 def _plain(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or NOTHING
-    return {True: "yes", False: "no", None: NOTHING}.get(value, str(value)) if not isinstance(value, str) else value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return NOTHING if value is None else str(value)

@@ -75,7 +75,7 @@ dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
 @media (max-width: 40rem) {
   main { padding: .75rem; }
   th, td { padding: .3rem .4rem; }
-  th[scope=row], tr > :first-child { min-width: 5.5rem; max-width: 7.5rem; }
+  th[scope=row], tr > :first-child { min-width: 6.5rem; max-width: 8rem; }
   .faces img { width: 5rem; }
   dl { grid-template-columns: 1fr; }
   dd { margin-bottom: .4rem; }

@@ -9,6 +9,7 @@ from veilkey.evaluation.page.html import Element, element
 # Units of the drawing. Small, so that letters stay readable where a phone scales it down.
 WIDTH, HEIGHT = 420, 330
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 22, 44
+PLOT = (WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM)
 MARK = 4.5
 # Of lines: solid, dashed, dotted.
 DASHES = ("", "7 4", "2 3")
@@ -85,11 +86,11 @@ class Chart:
 
     def across(self, value: float) -> float:
         """Where a value of x is drawn."""
-        return LEFT + self.x.place(value) * (WIDTH - LEFT - RIGHT)
+        return LEFT + self.x.place(value) * PLOT[0]
 
     def up(self, value: float) -> float:
         """Where a value of y is drawn."""
-        return HEIGHT - BOTTOM - self.y.place(value) * (HEIGHT - TOP - BOTTOM)
+        return HEIGHT - BOTTOM - self.y.place(value) * PLOT[1]
 
     def line(self, xs: Sequence[float], ys: Sequence[float], style: Style, width: float = 1.8) -> None:
         """A line through points; equal neighbours are drawn once."""
