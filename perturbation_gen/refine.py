@@ -75,7 +75,7 @@ def refine(
         for index, one in enumerate(attacked):
             embedding, slope = _look(one, travelled, wishes[index], random)
             wishes[index] = pull(embedding, one.own, one.target, one.space)
-            wish += slope / (np.linalg.norm(slope) + 1e-12)
+            wish += slope / (cv2.norm(slope) + 1e-12)
             if step == 0 or not one.satisfied(embedding):
                 calm = 0
         if calm >= CALM:
@@ -86,7 +86,7 @@ def refine(
         if used > 1:
             # Back to the budget, taking the loss of similarity as quadratic in the amplitude.
             residual = residual / np.sqrt(used)
-        wish += visible * (VISIBLE_WEIGHT * min(1.0, used) * np.linalg.norm(wish) / (np.linalg.norm(visible) + 1e-12))
+        wish += visible * (VISIBLE_WEIGHT * min(1.0, used) * cv2.norm(wish) / (cv2.norm(visible) + 1e-12))
         wish = grey(wish) if scene.low.shape[2] == 1 else mute(wish, CHROMA)
         wish = wish * scene.gate
         first = FIRST_MOMENT * first + (1 - FIRST_MOMENT) * wish
