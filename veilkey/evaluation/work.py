@@ -159,7 +159,7 @@ class Bench:
             detected = {name: self._detect(name, digest, known.box, protected) for name in self.plan.detectors}
         if task.slow:
             slow = self.store.figures(
-                ("slow", visible.VERSION, visible.missing(), pair),
+                ("slow", visible.VERSION, pair),
                 lambda: visible.slow_measures(sample().image, protected(), known.box),
             )
         return Examined(

@@ -57,9 +57,3 @@ def test_ssimulacra2_is_its_packages(pair: tuple[np.ndarray, np.ndarray]) -> Non
         Image.fromarray(image).save(files[-1], "PNG")
     assert visible.ssimulacra2(*sides) == pytest.approx(package.compute_ssimulacra2(*files))
     assert visible.ssimulacra2(sides[0], sides[0]) == pytest.approx(100)
-
-
-def test_without_the_package(monkeypatch: pytest.MonkeyPatch, close_up: np.ndarray) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert visible.missing()
-    assert visible.ssimulacra2(close_up, close_up) is None

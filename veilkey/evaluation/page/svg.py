@@ -11,8 +11,8 @@ WIDTH, HEIGHT = 420, 330
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 22, 44
 PLOT = (WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM)
 MARK = 4.5
-# Of lines: solid, dashed, dotted.
-DASHES = ("", "7 4", "2 3")
+# Of lines: solid, dashed, dotted, dashed and dotted.
+DASHES = ("", "7 4", "2 3", "9 3 2 3")
 SHAPES = ("circle", "square", "triangle", "diamond", "cross")
 
 
