@@ -35,6 +35,7 @@ import numpy as np
 import skimage.data
 from tqdm import tqdm
 
+import perturbation_gen.generator
 import veilkey.protector
 from keys.keypair import generate
 from keys.recipients import load_identity, load_recipient
@@ -59,7 +60,7 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     ("template network", veilkey.protector, "predict"),
     ("template network", veilkey.protector, "choose"),
     ("looks and generator", veilkey.protector, "saliency"),
-    ("looks and generator", veilkey.protector, "generate"),
+    ("looks and generator", perturbation_gen.generator, "generate"),
     # Inside the two below it counts as theirs; what is left is the clean face's own embedding.
     ("looks and generator", Gradient, "__call__"),
     ("refinement", veilkey.protector, "refine"),
