@@ -5,6 +5,7 @@ Found means: some box overlaps the face's box in the clean photo by 0.3 or more 
 
 import importlib.util
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import ClassVar
 
 import cv2
@@ -113,8 +114,9 @@ class Mtcnn(Judge):
         import tensorflow as tf
         from mtcnn import MTCNN
 
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+        with suppress(RuntimeError):  # Too late where TensorFlow is at work in this process already.
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
         self._detector = MTCNN(device="CPU:0")
 
     def boxes(self, image: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,24 @@ class Store:
         folder = folder or cache_folder() / "evaluation"
         folder.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(folder / "store.sqlite3", timeout=300, isolation_level=None)
-        # A write-ahead log lets processes read while one writes. It need not be on the disk after a power cut.
-        self._database.execute("PRAGMA journal_mode=WAL")
+        self._write_ahead()
+        # What is written need not be on the disk after a power cut.
         self._database.execute("PRAGMA synchronous=NORMAL")
         self._database.execute("CREATE TABLE IF NOT EXISTS entries (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
+
+    def _write_ahead(self) -> None:
+        """Turn the write-ahead log on, which lets processes read while one writes.
+
+        SQLite's timeout does not hold for this: of processes that open a new file at once all but one are refused.
+        """
+        for wait in (*[0.05] * 200, None):
+            try:
+                self._database.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError:
+                if wait is None:
+                    raise
+                time.sleep(wait)
 
     def __contains__(self, key: Key) -> bool:
         return self._get(key) is not None

@@ -2,6 +2,7 @@
 
 import multiprocessing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,18 +51,19 @@ def test_a_maker_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert store.figures(("a",), lambda: 2) == 2
 
 
-def _write(folder: Path, number: int, out: "multiprocessing.Queue[list[int]]") -> None:
+def _write(folder: Path, number: int, start: Any, out: "multiprocessing.Queue[list[int]]") -> None:
+    start.wait()  # so that all open the new file at once
     store = Store(folder)
     out.put([store.figures(("shared", n), lambda: number) for n in range(200)])
 
 
 def test_processes_agree(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    writers = [context.Process(target=_write, args=(tmp_path, number, queue)) for number in range(2)]
+    queue, start = context.Queue(), context.Barrier(4)
+    writers = [context.Process(target=_write, args=(tmp_path, number, start, queue)) for number in range(4)]
     for writer in writers:
         writer.start()
-    first, second = (queue.get(timeout=60) for _ in writers)
+    seen = [queue.get(timeout=60) for _ in writers]
     for writer in writers:
         writer.join()
-    assert first == second and set(first) <= {0, 1}
+    assert all(each == seen[0] for each in seen) and set(seen[0]) <= set(range(4))
