@@ -3,7 +3,7 @@
 The dictionary (a *figure* is {value, low, high, n, people, interval}: an interval of 95 %, the number of photos or
 pairs and of people, and "bootstrap" or "wilson"; value is None where there is nothing to measure):
 
-    run          seconds, jobs: the only part that differs between two runs of the same
+    run          seconds, jobs: this and the rows' seconds are all that differs between two runs of the same
     settings     what was asked for: faces, protocol (file names), methods, target, judges, transforms, detectors,
                  budgets, seed, leave_one_out, superpose, both_ways, attacks, attack_photos (folder name)
     versions     program, Python and packages; recognizers: name -> SHA-256 of the weights
