@@ -1,12 +1,11 @@
-"""Sealing a payload for its recipients, opening it, and telling what can be told without opening it.
+"""One lock: bytes sealed for their recipients, and opened.
 
-A key file is a JSON Web Encryption in General JSON form (RFC 7516): the payload is encrypted once with A256GCM under a
+A lock is a JSON Web Encryption in General JSON form (RFC 7516): the bytes are encrypted once with A256GCM under a
 random key, and each recipient has an entry with that key wrapped for them.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from cryptography.exceptions import InvalidTag
@@ -16,57 +15,41 @@ from joserfc.registry import HeaderParameter
 
 from keys import parse
 from keys.errors import DamagedKey, WrongIdentity
-from keys.recipients import KINDS, Identity, Recipient, passphrase
+from keys.recipients import KINDS, Identity, Recipient
 
 MAX_KEY_FILE = parse.MAX_KEY_FILE
 """Bytes; whoever reads a key file need not read more than one byte beyond it."""
 
 
 class _Registry(JWERegistry):
+    max_protected_header_length = parse.MAX_HEADER
     max_ciphertext_length = parse.MAX_KEY_FILE
 
 
 _REGISTRY = _Registry(
-    header_registry={"v": HeaderParameter("Format version", "int", True)},
+    header_registry={
+        "v": HeaderParameter("Format version", "int", True),
+        "faces": HeaderParameter("Numbers of the faces", lambda _: None),  # `parse` checks them
+    },
     algorithms=[parse.ENC, *(kind.alg for kind in KINDS)],
     max_recipients=parse.MAX_RECIPIENTS,
     verify_all_recipients=False,  # one entry that the identity opens is enough
 )
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One recipient as the key file shows it."""
+def seal(payload: bytes, recipients: Sequence[Recipient], faces: tuple[int, ...] | None = None) -> bytes:
+    """``payload`` (at most about 24 MB) as a key file of one lock, which each of the recipients can open.
 
-    alg: str
-    kid: str | None
-    """RFC 7638 thumbprint of the recipient's public key; None for a passphrase, or where it was left out."""
-    p2c: int | None
-    """Rounds of PBKDF2 for a passphrase."""
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a key file tells without being opened. None of it is authenticated."""
-
-    version: int
-    enc: str
-    recipients: tuple[Entry, ...]
-    file_bytes: int
-    payload_bytes: int
-
-
-def seal(payload: bytes, recipients: Sequence[Recipient]) -> bytes:
-    """``payload`` (at most about 24 MB) as a key file that each of the recipients can open.
+    faces: the numbers of the faces that it holds, 1..256, ascending; None: it leads back to the original. Anyone can
+    read them.
 
     Raises ValueError for no recipients, more than 1024, more than one passphrase, or a payload too large.
     """
-    algs = [recipient.header["alg"] for recipient in recipients]
-    if not 1 <= len(algs) <= parse.MAX_RECIPIENTS:
-        raise ValueError(f"`recipients` must be 1 to {parse.MAX_RECIPIENTS}. Received: {len(algs)}")
-    if algs.count(passphrase.ALG) > parse.MAX_PASSPHRASES:
-        raise ValueError(f"`recipients` must hold at most {parse.MAX_PASSPHRASES} passphrase. Received: more")
-    jwe = GeneralJSONEncryption(parse.protected_header(), payload)
+    if not recipients:
+        raise ValueError("`recipients` must hold at least one. Received: none")
+    if problem := parse.misfit([(faces, [recipient.header for recipient in recipients])]):
+        raise ValueError(f"a key file cannot have {problem}")
+    jwe = GeneralJSONEncryption(parse.protected_header(faces), payload)
     for recipient in recipients:
         jwe.add_recipient(dict(recipient.header), recipient.key)  # a copy: joserfc adds to it
     key_file = json.dumps(encrypt_json(jwe, None, registry=_REGISTRY), separators=(",", ":")).encode()
@@ -75,42 +58,28 @@ def seal(payload: bytes, recipients: Sequence[Recipient]) -> bytes:
     return key_file
 
 
-def unseal(key_file: bytes, identity: Identity) -> bytes:
-    """The payload of ``key_file``, authenticated.
+def unseal(jwe: parse.Jwe, identity: Identity) -> bytes:
+    """The payload of a lock, authenticated together with the faces that it says to hold.
 
-    Raises DamagedKey or UnsupportedKey where the file is not one of ours, not whole or beyond a limit; WrongIdentity
-    where it is not for ``identity``. Bits that were changed in an entry look like a wrong identity.
+    Raises WrongIdentity where it is not for ``identity``, DamagedKey where it is damaged. Bits that were changed in an
+    entry look like a wrong identity.
     """
-    file = parse.parse(key_file)
-    entries = [entry for entry in file.entries if identity.opens(entry["header"])]
+    entries = jwe.entries_for(identity)
     if not entries:
         raise WrongIdentity(f"the key file is not sealed for {identity.name}; open it with what it was issued to")
     # Only entries that this one key may open, and all at once, so that the ciphertext is decoded once.
     data = {
-        "protected": file.protected,
-        "iv": file.iv,
-        "ciphertext": file.ciphertext,
-        "tag": file.tag,
+        "protected": jwe.protected,
+        "iv": jwe.iv,
+        "ciphertext": jwe.ciphertext,
+        "tag": jwe.tag,
         "recipients": entries,
     }
     try:
-        jwe = decrypt_json(cast(GeneralJSONSerialization, data), identity.key, registry=_REGISTRY)
+        opened = decrypt_json(cast(GeneralJSONSerialization, data), identity.key, registry=_REGISTRY)
     except (JoseError, ValueError) as error:
         if isinstance(error, DecodeError) and not isinstance(error.__cause__, InvalidTag):
             raise WrongIdentity(f"{identity.name} does not open the key file; check it and try again") from error
         raise DamagedKey("the key file is damaged or was altered; get it again") from error
-    assert jwe.plaintext is not None
-    return jwe.plaintext
-
-
-def describe(key_file: bytes) -> Description:
-    """What can be told about ``key_file`` by anyone. Raises DamagedKey or UnsupportedKey as ``unseal`` does."""
-    file = parse.parse(key_file)
-    headers = [entry["header"] for entry in file.entries]
-    return Description(
-        version=file.version,
-        enc=parse.ENC,
-        recipients=tuple(Entry(header["alg"], header.get("kid"), header.get("p2c")) for header in headers),
-        file_bytes=len(key_file),
-        payload_bytes=len(file.ciphertext) * 3 // 4,
-    )
+    assert opened.plaintext is not None
+    return opened.plaintext

@@ -1,8 +1,8 @@
 """A flat HDF5 file in memory: a few named one-dimensional arrays, written compactly and read with suspicion.
 
 The HDF5 library is asked only where things are and what they claim to be. The data itself never passes through its
-filters, virtual datasets or external files: each array is one deflated chunk, which is cut from the bytes here and
-inflated up to the declared size and no further.
+filters, virtual datasets or external files: each array is one chunk, deflated where that makes it smaller, which is cut
+from the bytes here and inflated up to the declared size and no further.
 """
 
 import io
@@ -20,6 +20,7 @@ from keys.errors import DamagedKey, KeyFileError
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FILTERS = [h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE]
+_DEFLATED, _AS_IT_IS = 0b00, 0b11  # a chunk's mask has a bit for every filter that was left out
 
 
 def write(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -33,11 +34,25 @@ def write(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     creation.set_obj_track_times(False)
     with h5py.File(h5f.create(b"key", h5f.ACC_TRUNC, fcpl=creation, fapl=access)) as file:
         for name, array in arrays.items():
-            if array.size:
-                file.create_dataset(name, data=array, chunks=array.shape, shuffle=True, compression="gzip")
-            else:  # HDF5 has no chunk of size 0
+            if not array.size:  # HDF5 has no chunk of size 0
                 file.create_dataset(name, data=array)
+                continue
+            filters = {"shuffle": True, "compression": "gzip"}
+            dataset = file.create_dataset(name, array.shape, array.dtype, chunks=array.shape, **filters)
+            plain = array.tobytes()
+            deflated = zlib.compress(_transposed(plain, array.size, array.itemsize))
+            if len(deflated) < len(plain):
+                dataset.id.write_direct_chunk((0,), deflated, _DEFLATED)
+            else:
+                dataset.id.write_direct_chunk((0,), plain, _AS_IT_IS)
     return buffer.getvalue()
+
+
+def _transposed(values: bytes, rows: int, columns: int) -> bytes:
+    """The bytes of a matrix column by column: what HDF5 calls shuffling, and its inverse."""
+    if rows == 1 or columns == 1:
+        return values
+    return np.frombuffer(values, np.uint8).reshape(rows, columns).T.tobytes()
 
 
 @contextmanager
@@ -70,7 +85,7 @@ class Reader:
             self._check_link(name)
 
     def read(self, name: str, dtype: np.dtype[Any], limit: int) -> NDArray[Any]:
-        """The array called ``name``: writable, one-dimensional, of exactly ``dtype`` and at most ``limit`` long."""
+        """The array called ``name``: read-only, one-dimensional, of exactly ``dtype`` and at most ``limit`` long."""
         self._check_link(name)
         dataset = h5d.open(self._root, name.encode())
         shape = dataset.shape
@@ -80,15 +95,14 @@ class Reader:
             raise DamagedKey(f"{name!r} in the key is not of the expected type; get the key file again")
         if shape[0] == 0:
             return np.empty(0, dtype)
-        shuffled = np.frombuffer(self._inflate(name, dataset, shape[0] * dtype.itemsize), np.uint8)
-        return shuffled.reshape(dtype.itemsize, shape[0]).T.copy().view(dtype).reshape(-1)
+        return np.frombuffer(self._values(name, dataset, shape[0], dtype.itemsize), dtype)
 
     def _check_link(self, name: str) -> None:
         link = self._root.links.get_info(name.encode())
         if link.type != h5l.TYPE_HARD or h5o.get_info(self._root, name.encode()).type != h5o.TYPE_DATASET:
             raise DamagedKey(f"{name!r} in the key is not a plain dataset; get the key file again")
 
-    def _inflate(self, name: str, dataset: h5d.DatasetID, size: int) -> bytes:
+    def _values(self, name: str, dataset: h5d.DatasetID, count: int, itemsize: int) -> bytes:
         plan = dataset.get_create_plist()
         plain = (
             plan.get_layout() == h5d.CHUNKED
@@ -99,9 +113,13 @@ class Reader:
         if not plain:
             raise DamagedKey(f"{name!r} in the key is stored in an unexpected way; get the key file again")
         chunk = dataset.get_chunk_info(0)
+        stored = self._data[chunk.byte_offset : chunk.byte_offset + chunk.size]
+        size = count * itemsize
+        if chunk.filter_mask == _AS_IT_IS and len(stored) == size:
+            return stored
         inflater = zlib.decompressobj()
         # One byte more than is due: a longer stream shows itself without being inflated.
-        values = inflater.decompress(self._data[chunk.byte_offset : chunk.byte_offset + chunk.size], size + 1)
-        if chunk.filter_mask or len(values) != size or not inflater.eof or inflater.unused_data:
+        values = inflater.decompress(stored, size + 1)
+        if chunk.filter_mask != _DEFLATED or len(values) != size or not inflater.eof or inflater.unused_data:
             raise DamagedKey(f"{name!r} in the key is not as long as it says; get the key file again")
-        return values
+        return _transposed(values, itemsize, count)

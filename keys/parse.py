@@ -1,5 +1,7 @@
 """What a key file may look like: strict parsing within limits, and no cryptography.
 
+A key file of one lock is a JWE. One of several is an object with one member, "locks": a list of JWEs.
+
 Everything here is checked before anything is decoded, derived or decrypted, so that a hostile file costs no more than
 reading it.
 """
@@ -7,25 +9,28 @@ reading it.
 import base64
 import binascii
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from keys.errors import DamagedKey, UnsupportedKey
-from keys.recipients import KINDS, Header, passphrase
+from keys.payload import FORMAT_VERSION, MAX_FACES, require_version
+from keys.recipients import KINDS, Header, Identity, passphrase
 from keys.recipients.base import require_base64, require_members
 
 TYP = "veilkey+jwe"
-VERSION = 1
+VERSION = FORMAT_VERSION
 ENC = "A256GCM"
 
 MAX_KEY_FILE = 32 * 2**20  # bytes
-MAX_RECIPIENTS = 1024
-MAX_PASSPHRASES = 1  # each costs a tenth of a second of PBKDF2
-MAX_HEADER = 1024  # characters of the protected header
+MAX_LOCKS = MAX_FACES + 1
+MAX_RECIPIENTS = 1024  # of all locks together
+MAX_PASSPHRASES = 8  # locks with one; nobody can tell which is whose, so each costs a tenth of a second of PBKDF2
+MAX_HEADER = 2048  # characters of the protected header; room for every number of a face
 MAX_WRAPPED_KEY = 1024  # characters; room for RSA
 
-# An entry has about ten of these characters and base64url none, so counting them bounds what the JSON parser can
-# build (and how deep) before it builds it.
+# An entry has about ten of these characters, a lock beside its entries eight, and base64url none, so counting them
+# bounds what the JSON parser can build (and how deep) before it builds it.
 _STRUCTURE = b"{[,"
 _MAX_STRUCTURE = 32 * MAX_RECIPIENTS
 
@@ -33,10 +38,11 @@ _DAMAGED = "this is not a veilkey key file, or it is damaged; get it again"
 
 
 @dataclass(frozen=True)
-class KeyFile:
-    """A key file that keeps to the format: its texts in base64url, as they stand in the file."""
+class Jwe:
+    """One lock that keeps to the format: its texts in base64url, as they stand in the file."""
 
-    version: int
+    faces: tuple[int, ...] | None
+    """The numbers of the faces that it says to hold; None: it says to be whole."""
     protected: str
     iv: str
     ciphertext: str
@@ -44,32 +50,79 @@ class KeyFile:
     entries: tuple[dict[str, Any], ...]
     """One for each recipient: {"header": {...}, "encrypted_key": "..."}."""
 
+    @property
+    def headers(self) -> list[Header]:
+        """The header of each entry."""
+        return [entry["header"] for entry in self.entries]
 
-def parse(key_file: bytes) -> KeyFile:
-    """Raises DamagedKey or UnsupportedKey for what is not a key file of ours, or exceeds a limit."""
+    def entries_for(self, identity: Identity) -> list[dict[str, Any]]:
+        """The entries that are, or may be, for ``identity``."""
+        return [entry for entry in self.entries if identity.opens(entry["header"])]
+
+
+def parse(key_file: bytes) -> tuple[Jwe, ...]:
+    """The locks of a key file. Raises DamagedKey or UnsupportedKey for what is none of ours, or exceeds a limit."""
     if len(key_file) > MAX_KEY_FILE:
         raise DamagedKey(f"the file is larger than {MAX_KEY_FILE >> 20} MiB, so it is no key file; check the path")
     if sum(key_file.count(character) for character in _STRUCTURE) > _MAX_STRUCTURE:
         raise DamagedKey(f"the key file has too many parts, {MAX_RECIPIENTS} recipients are allowed; get it again")
     data = _load(key_file)
-    version = _version(data.get("protected"))
+    locks = [data]
+    if "locks" in data:
+        require_members(data, {"locks"})
+        locks = data["locks"]
+    if not isinstance(locks, list) or not 1 <= len(locks) <= MAX_LOCKS:
+        raise DamagedKey(f"a key file has 1 to {MAX_LOCKS} locks and this one has not; get it again")
+    jwes = tuple(_jwe(lock) for lock in locks)
+    if problem := misfit((jwe.faces, jwe.headers) for jwe in jwes):
+        raise DamagedKey(f"the key file has {problem}; get it again")
+    return jwes
+
+
+def misfit(locks: Iterable[tuple[tuple[int, ...] | None, list[Header]]]) -> str | None:
+    """What keeps locks, each given by its faces and its entries' headers, from being one key file; None: nothing."""
+    whole, recipients, passphrases = 0, 0, 0
+    taken: set[int] = set()
+    for faces, headers in locks:
+        own = sum(header["alg"] == passphrase.ALG for header in headers)
+        if own > 1:
+            return "more than one passphrase for a lock"
+        if not taken.isdisjoint(faces or ()):
+            return "more than one lock for a face"
+        taken.update(faces or ())
+        whole += faces is None
+        recipients += len(headers)
+        passphrases += own
+    if whole > 1:
+        return "more than one lock for the whole photo"
+    if recipients > MAX_RECIPIENTS:
+        return f"more than {MAX_RECIPIENTS} recipients"
+    if passphrases > MAX_PASSPHRASES:
+        return f"more than {MAX_PASSPHRASES} locks with a passphrase"
+    return None
+
+
+def protected_header(faces: tuple[int, ...] | None) -> Header:
+    """The protected header of a new lock that holds ``faces``; None: of a whole one."""
+    header: Header = {"typ": TYP, "v": VERSION, "enc": ENC}
+    return header if faces is None else {**header, "faces": list(faces)}
+
+
+def _jwe(data: object) -> Jwe:
+    if not isinstance(data, dict):
+        raise DamagedKey(_DAMAGED)
+    header = _protected(data.get("protected"))
     require_members(data, {"protected", "recipients", "iv", "ciphertext", "tag"})
     require_base64(data["iv"], 16, 16)
     require_base64(data["tag"], 22, 22)
     require_base64(data["ciphertext"], 0, MAX_KEY_FILE)
     entries = data["recipients"]
-    if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_RECIPIENTS:
-        raise DamagedKey(f"a key file has 1 to {MAX_RECIPIENTS} recipients and this one has not; get it again")
+    if not isinstance(entries, list) or not entries:
+        raise DamagedKey("a lock of the key file has no recipients; get it again")
     for entry in entries:
         _check_entry(entry)
-    if sum(entry["header"]["alg"] == passphrase.ALG for entry in entries) > MAX_PASSPHRASES:
-        raise DamagedKey("the key file has more than one passphrase, and a key file has at most one; get it again")
-    return KeyFile(version, data["protected"], data["iv"], data["ciphertext"], data["tag"], tuple(entries))
-
-
-def protected_header() -> Header:
-    """The protected header of a new key file."""
-    return {"typ": TYP, "v": VERSION, "enc": ENC}
+    faces = tuple(header["faces"]) if "faces" in header else None
+    return Jwe(faces, data["protected"], data["iv"], data["ciphertext"], data["tag"], tuple(entries))
 
 
 def _load(text: bytes) -> dict[str, Any]:
@@ -90,8 +143,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _version(protected: object) -> int:
-    """The format version; raises when the protected header is not one that we write."""
+def _protected(protected: object) -> Header:
+    """The protected header; raises when it is not one that we write."""
     require_base64(protected, 1, MAX_HEADER)
     assert isinstance(protected, str)
     try:
@@ -100,19 +153,30 @@ def _version(protected: object) -> int:
         raise DamagedKey(_DAMAGED) from error
     header = _load(text)
     version = header.get("v")
-    if header.get("typ") != TYP or type(version) is not int or version < 1:
+    if header.get("typ") != TYP or type(version) is not int:
         raise DamagedKey(_DAMAGED)
-    if version > VERSION:
-        raise UnsupportedKey(f"the key file is of format {version}, this program knows {VERSION}: update it")
+    require_version(version)
     if "zip" in header:
         raise UnsupportedKey("the key file is compressed, which we do not open; have it sealed without zip")
     if header.get("enc") != ENC:
         raise UnsupportedKey(f"the key file is not encrypted with {ENC}, the only one we open; have it sealed with it")
-    require_members(header, {"typ", "v", "enc"})
+    require_members(header, {"typ", "v", "enc"}, frozenset({"faces"}))
+    if "faces" in header:
+        _check_faces(header["faces"])
     # joserfc authenticates its own compact rewriting of this header, so it must be the same text.
     if json.dumps(header, separators=(",", ":")).encode() != text:
         raise UnsupportedKey("the key file's protected header is not compact JSON; have it sealed again")
-    return version
+    return header
+
+
+def _check_faces(faces: object) -> None:
+    if (
+        not isinstance(faces, list)
+        or not 1 <= len(faces) <= MAX_FACES
+        or not all(type(number) is int and 1 <= number <= MAX_FACES for number in faces)
+        or faces != sorted(set(faces))
+    ):
+        raise DamagedKey("a lock of the key file does not say properly which faces it holds; get it again")
 
 
 def _check_entry(entry: object) -> None:

@@ -12,22 +12,22 @@ from keys.errors import DamagedKey, KeyFileError, UnsupportedKey, WrongIdentity
 from keys.recipients import PassphraseIdentity, PassphraseRecipient, X25519Identity, X25519Recipient
 
 
-def test_every_recipient_opens_it(sealed: SimpleNamespace) -> None:
-    assert envelope.unseal(sealed.key_file, sealed.reader) == sealed.plain
-    assert envelope.unseal(sealed.key_file, PassphraseIdentity(sealed.passphrase)) == sealed.plain
+def test_every_recipient_opens_it(sealed: SimpleNamespace, unseal: Callable[..., bytes]) -> None:
+    assert unseal(sealed.key_file, sealed.reader) == sealed.plain
+    assert unseal(sealed.key_file, PassphraseIdentity(sealed.passphrase)) == sealed.plain
 
 
-def test_nobody_else_does(sealed: SimpleNamespace) -> None:
+def test_nobody_else_does(sealed: SimpleNamespace, unseal: Callable[..., bytes]) -> None:
     with pytest.raises(WrongIdentity, match="not sealed for the X25519 key"):
-        envelope.unseal(sealed.key_file, sealed.stranger)
+        unseal(sealed.key_file, sealed.stranger)
     with pytest.raises(WrongIdentity, match="the passphrase does not open"):
-        envelope.unseal(sealed.key_file, PassphraseIdentity(b"correct horsf"))
+        unseal(sealed.key_file, PassphraseIdentity(b"correct horsf"))
 
 
-def test_a_passphrase_does_not_open_what_has_none(sealed: SimpleNamespace) -> None:
+def test_a_passphrase_does_not_open_what_has_none(sealed: SimpleNamespace, unseal: Callable[..., bytes]) -> None:
     key_file = envelope.seal(b"x", [X25519Recipient(sealed.private_key.public_key())])
     with pytest.raises(WrongIdentity, match="not sealed for the passphrase"):
-        envelope.unseal(key_file, PassphraseIdentity(sealed.passphrase))
+        unseal(key_file, PassphraseIdentity(sealed.passphrase))
 
 
 def test_sealing_twice_shares_nothing(sealed: SimpleNamespace) -> None:
@@ -37,18 +37,6 @@ def test_sealing_twice_shares_nothing(sealed: SimpleNamespace) -> None:
         assert one[part] != other[part]
     assert one["recipients"][0]["header"]["epk"] != other["recipients"][0]["header"]["epk"]
     assert one["recipients"][1]["header"]["p2s"] != other["recipients"][1]["header"]["p2s"]
-
-
-def test_describe_tells_what_is_visible(sealed: SimpleNamespace) -> None:
-    shown = envelope.describe(sealed.key_file)
-    assert (shown.version, shown.enc) == (1, "A256GCM")
-    assert [(entry.alg, entry.p2c) for entry in shown.recipients] == [
-        ("ECDH-ES+A256KW", None),
-        ("PBES2-HS512+A256KW", 210_000),
-    ]
-    assert shown.recipients[0].kid == X25519Recipient(sealed.private_key.public_key()).header["kid"]
-    assert shown.recipients[1].kid is None
-    assert (shown.file_bytes, shown.payload_bytes) == (len(sealed.key_file), len(sealed.plain))
 
 
 @pytest.mark.parametrize(
@@ -66,34 +54,34 @@ def test_seal_refuses_what_could_not_be_opened(sealed: SimpleNamespace) -> None:
         envelope.seal(bytes(25 * 2**20), [X25519Recipient(sealed.private_key.public_key())])
 
 
-def test_the_largest_key_file_opens(sealed: SimpleNamespace) -> None:
+def test_the_largest_key_file_opens(sealed: SimpleNamespace, unseal: Callable[..., bytes]) -> None:
     plain = bytes(23 * 2**20)
     key_file = envelope.seal(plain, [X25519Recipient(sealed.private_key.public_key())])
-    assert envelope.unseal(key_file, sealed.reader) == plain
+    assert unseal(key_file, sealed.reader) == plain
 
 
-def test_the_most_recipients_open(sealed: SimpleNamespace) -> None:
+def test_the_most_recipients_open(sealed: SimpleNamespace, unseal: Callable[..., bytes]) -> None:
     others = [X25519Recipient(X25519PrivateKey.generate().public_key())] * (parse.MAX_RECIPIENTS - 1)
     key_file = envelope.seal(b"x", [*others, X25519Recipient(sealed.private_key.public_key())])
-    assert envelope.unseal(key_file, sealed.reader) == b"x"
+    assert unseal(key_file, sealed.reader) == b"x"
 
 
-def test_entries_without_a_kid_are_tried(sealed: SimpleNamespace) -> None:
+def test_entries_without_a_kid_are_tried(sealed: SimpleNamespace, unseal: Callable[..., bytes]) -> None:
     others = [X25519Recipient(X25519PrivateKey.generate().public_key()) for _ in range(5)]
     data = json.loads(envelope.seal(b"x", [*others, X25519Recipient(sealed.private_key.public_key())]))
     for entry in data["recipients"]:
         del entry["header"]["kid"]
     key_file = json.dumps(data).encode()
-    assert envelope.unseal(key_file, sealed.reader) == b"x"
+    assert unseal(key_file, sealed.reader) == b"x"
     with pytest.raises(WrongIdentity):
-        envelope.unseal(key_file, sealed.stranger)
+        unseal(key_file, sealed.stranger)
 
 
-def test_an_entry_under_another_kid_does_not_open(sealed: SimpleNamespace) -> None:
+def test_an_entry_under_another_kid_does_not_open(sealed: SimpleNamespace, unseal: Callable[..., bytes]) -> None:
     data = json.loads(sealed.key_file)
     data["recipients"][0]["header"]["kid"] = X25519Recipient(X25519PrivateKey.generate().public_key()).header["kid"]
     with pytest.raises(WrongIdentity):
-        envelope.unseal(json.dumps(data).encode(), sealed.reader)
+        unseal(json.dumps(data).encode(), sealed.reader)
 
 
 # Ways to fail that are seen before any work is done.
@@ -149,11 +137,14 @@ def nested(depth: int) -> object:
     return value
 
 
+HEADER = b'{"typ":"veilkey+jwe","v":2,"enc":"A256GCM"}'
+
 REFUSED: list[tuple[str, Change, type[KeyFileError]]] = [
-    ("newer version", protected(v=2), UnsupportedKey),
+    ("newer version", protected(v=3), UnsupportedKey),
+    ("early version", protected(v=1), UnsupportedKey),
     ("version 0", protected(v=0), DamagedKey),
     ("version true", protected(v=True), DamagedKey),
-    ("version text", protected(v="1"), DamagedKey),
+    ("version text", protected(v="2"), DamagedKey),
     ("no version", protected(v=None), DamagedKey),
     ("other typ", protected(typ="JOSE+JSON"), DamagedKey),
     ("no typ", protected(typ=None), DamagedKey),
@@ -166,10 +157,24 @@ REFUSED: list[tuple[str, Change, type[KeyFileError]]] = [
     ("crit", protected(crit=["v"]), DamagedKey),
     ("alg in protected", protected(alg="dir"), DamagedKey),
     ("long protected", protected(typ="x" * 2000), DamagedKey),
-    ("spaced protected", top(protected=encode(b'{"typ":"veilkey+jwe","v":1, "enc":"A256GCM"}')), UnsupportedKey),
-    ("protected twice", top(protected=encode(b'{"typ":"veilkey+jwe","v":2,"v":1,"enc":"A256GCM"}')), DamagedKey),
+    ("no faces", protected(faces=[]), DamagedKey),
+    ("faces a number", protected(faces=1), DamagedKey),
+    ("faces a text", protected(faces="1"), DamagedKey),
+    ("faces an object", protected(faces={"1": 1}), DamagedKey),
+    ("face 0", protected(faces=[0, 1]), DamagedKey),
+    ("face 257", protected(faces=[257]), DamagedKey),
+    ("face true", protected(faces=[True]), DamagedKey),
+    ("face 1.0", protected(faces=[1.0]), DamagedKey),
+    ("face a text", protected(faces=["1"]), DamagedKey),
+    ("face a list", protected(faces=[[1]]), DamagedKey),
+    ("face twice", protected(faces=[1, 1]), DamagedKey),
+    ("faces out of order", protected(faces=[2, 1]), DamagedKey),
+    ("faces with a blank", top(protected=encode(HEADER[:-1] + b',"faces":[1, 2]}')), UnsupportedKey),
+    ("300 faces", protected(faces=list(range(1, 301))), DamagedKey),
+    ("spaced protected", top(protected=encode(HEADER.replace(b",", b", "))), UnsupportedKey),
+    ("protected twice", top(protected=encode(HEADER.replace(b'"v"', b'"v":3,"v"'))), DamagedKey),
     ("protected a list", top(protected=encode(b"[]")), DamagedKey),
-    ("protected nested", top(protected=encode(b"[" * 700)), DamagedKey),
+    ("protected nested", top(protected=encode(b"[" * 1500)), DamagedKey),
     ("protected not base64", top(protected="A"), DamagedKey),
     ("protected a number", top(protected=1), DamagedKey),
     ("no protected", without("protected"), DamagedKey),
@@ -231,23 +236,26 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("name", "change", "error"), REFUSED, ids=[row[0] for row in REFUSED])
 def test_refused_without_work(
-    sealed: SimpleNamespace, no_work: None, name: str, change: Change, error: type[KeyFileError]
+    sealed: SimpleNamespace,
+    no_work: None,
+    name: str,
+    change: Change,
+    error: type[KeyFileError],
+    unseal: Callable[..., bytes],
 ) -> None:
     data = json.loads(sealed.key_file)
     change(data)
     key_file = json.dumps(data).encode()
     for identity in (sealed.reader, PassphraseIdentity(sealed.passphrase)):
         with pytest.raises(KeyFileError) as caught:
-            envelope.unseal(key_file, identity)
+            unseal(key_file, identity)
         assert type(caught.value) is error
         assert "\n" not in str(caught.value)
-    with pytest.raises(error):
-        envelope.describe(key_file)
 
 
-def test_no_member_may_come_twice(sealed: SimpleNamespace, no_work: None) -> None:
+def test_no_member_may_come_twice(sealed: SimpleNamespace, no_work: None, unseal: Callable[..., bytes]) -> None:
     with pytest.raises(DamagedKey):
-        envelope.unseal(sealed.key_file.replace(b'{"protected"', b'{"iv":"","protected"'), sealed.reader)
+        unseal(sealed.key_file.replace(b'{"protected"', b'{"iv":"","protected"'), sealed.reader)
 
 
 JUNK = {
@@ -267,9 +275,9 @@ JUNK = {
 
 
 @pytest.mark.parametrize("name", JUNK)
-def test_junk_is_refused(sealed: SimpleNamespace, no_work: None, name: str) -> None:
+def test_junk_is_refused(sealed: SimpleNamespace, no_work: None, name: str, unseal: Callable[..., bytes]) -> None:
     with pytest.raises(DamagedKey):
-        envelope.unseal(JUNK[name], sealed.reader)
+        unseal(JUNK[name], sealed.reader)
 
 
 FLOODS = {
@@ -284,11 +292,11 @@ FLOODS = {
 
 @pytest.mark.parametrize("name", FLOODS)
 def test_a_flood_does_not_reach_the_json_parser(
-    sealed: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, name: str
+    sealed: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, name: str, unseal: Callable[..., bytes]
 ) -> None:
     monkeypatch.setattr(parse.json, "loads", lambda *_, **__: pytest.fail("parsed"))
     with pytest.raises(DamagedKey):
-        envelope.unseal(FLOODS[name], sealed.reader)
+        unseal(FLOODS[name], sealed.reader)
 
 
 # Ways to fail that decryption finds.
@@ -297,9 +305,10 @@ ALTERED: list[tuple[str, Change, type[KeyFileError]]] = [
     ("no ciphertext", top(ciphertext=""), DamagedKey),
     ("other ciphertext", top(ciphertext="AAAA"), DamagedKey),
     ("ciphertext of odd length", top(ciphertext="AAAAA"), DamagedKey),
+    ("faces that were not there", protected(faces=[1]), DamagedKey),
     ("other iv", top(iv="A" * 16), DamagedKey),
     ("other tag", top(tag="A" * 22), DamagedKey),
-    ("reordered protected", top(protected=encode(b'{"v":1,"typ":"veilkey+jwe","enc":"A256GCM"}')), DamagedKey),
+    ("reordered protected", top(protected=encode(b'{"v":2,"typ":"veilkey+jwe","enc":"A256GCM"}')), DamagedKey),
     ("other wrapped key", entry(0, encrypted_key="A" * 54), WrongIdentity),
     ("short wrapped key", entry(0, encrypted_key="AAAA"), WrongIdentity),
     ("wrapped key not base64", entry(0, encrypted_key="A" * 53), DamagedKey),
@@ -314,18 +323,22 @@ ALTERED: list[tuple[str, Change, type[KeyFileError]]] = [
 
 
 @pytest.mark.parametrize(("name", "change", "error"), ALTERED, ids=[row[0] for row in ALTERED])
-def test_altered(sealed: SimpleNamespace, name: str, change: Change, error: type[KeyFileError]) -> None:
+def test_altered(
+    sealed: SimpleNamespace, name: str, change: Change, error: type[KeyFileError], unseal: Callable[..., bytes]
+) -> None:
     data = json.loads(sealed.key_file)
     change(data)
     with pytest.raises(KeyFileError) as caught:
-        envelope.unseal(json.dumps(data).encode(), sealed.reader)
+        unseal(json.dumps(data).encode(), sealed.reader)
     assert type(caught.value) is error
 
 
-def assert_closed(key_file: bytes, identity: X25519Identity | PassphraseIdentity, plain: bytes) -> None:
+def assert_closed(
+    unseal: Callable[..., bytes], key_file: bytes, identity: X25519Identity | PassphraseIdentity, plain: bytes
+) -> None:
     """A bit that carries nothing may leave the exact payload; anything else is a KeyFileError."""
     try:
-        assert envelope.unseal(key_file, identity) == plain
+        assert unseal(key_file, identity) == plain
     except KeyFileError:
         pass
 
@@ -336,29 +349,29 @@ def flipped(data: bytes, bit: int) -> bytes:
     return bytes(altered)
 
 
-def test_every_bit_around_the_ciphertext(sealed: SimpleNamespace) -> None:
+def test_every_bit_around_the_ciphertext(sealed: SimpleNamespace, unseal: Callable[..., bytes]) -> None:
     data = sealed.key_file
     start = data.index(b'"ciphertext"') + 20
     for byte in (*range(start), *range(data.index(b'"tag"') - 5, len(data))):
-        assert_closed(flipped(data, 8 * byte + byte % 8), sealed.reader, sealed.plain)
+        assert_closed(unseal, flipped(data, 8 * byte + byte % 8), sealed.reader, sealed.plain)
 
 
-def test_flipped_bits_in_200_places(sealed: SimpleNamespace) -> None:
+def test_flipped_bits_in_200_places(sealed: SimpleNamespace, unseal: Callable[..., bytes]) -> None:
     for number in range(200):
         bit = number * (8 * len(sealed.key_file)) // 200 + number % 8
-        assert_closed(flipped(sealed.key_file, bit), sealed.reader, sealed.plain)
+        assert_closed(unseal, flipped(sealed.key_file, bit), sealed.reader, sealed.plain)
 
 
-def test_flipped_bits_with_a_passphrase(sealed: SimpleNamespace) -> None:
+def test_flipped_bits_with_a_passphrase(sealed: SimpleNamespace, unseal: Callable[..., bytes]) -> None:
     identity = PassphraseIdentity(sealed.passphrase)
     for number in range(24):
         bit = 8 * len(sealed.key_file) - 1 - 113 * number  # from the end: the passphrase's entry is the last
-        assert_closed(flipped(sealed.key_file, bit), identity, sealed.plain)
+        assert_closed(unseal, flipped(sealed.key_file, bit), identity, sealed.plain)
 
 
-def test_a_key_file_cut_short_is_refused(sealed: SimpleNamespace) -> None:
+def test_a_key_file_cut_short_is_refused(sealed: SimpleNamespace, unseal: Callable[..., bytes]) -> None:
     for length in range(0, len(sealed.key_file), 17):
         with pytest.raises(DamagedKey):
-            envelope.unseal(sealed.key_file[:length], sealed.reader)
+            unseal(sealed.key_file[:length], sealed.reader)
     with pytest.raises(DamagedKey):
-        envelope.unseal(sealed.key_file[:-1], sealed.reader)
+        unseal(sealed.key_file[:-1], sealed.reader)
