@@ -1,6 +1,6 @@
 """Templates: the blocks of a face that are changed, kept apart by recognizer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -92,19 +92,31 @@ def mask_in_photo(blocks: np.ndarray, transform: np.ndarray, region: tuple[int, 
 
     `transform` is `fixed_point` of photo -> crop. A pixel belongs to the block that its centre falls into.
     """
+    chosen = np.zeros(BLOCKS + 1, bool)
+    chosen[blocks] = True
+    mask = np.empty((region[3], region[2]), bool)
+    for row, line in enumerate(_block_rows(transform, region)):
+        mask[row] = chosen[line]
+    return mask
+
+
+def blocks_under(mask: np.ndarray, transform: np.ndarray, region: tuple[int, int, int, int]) -> np.ndarray:
+    """The blocks, ascending uint16, that have a pixel of a mask (h, w) bool over a region of the photo."""
+    found = np.zeros(BLOCKS + 1, bool)
+    for row, line in enumerate(_block_rows(transform, region)):
+        found[line[mask[row]]] = True
+    return np.flatnonzero(found[:BLOCKS]).astype(np.uint16)
+
+
+def _block_rows(transform: np.ndarray, region: tuple[int, int, int, int]) -> Iterator[np.ndarray]:
+    """The block of each pixel, row by row of a region; BLOCKS where there is none."""
     x0, y0, width, height = region
-    flat = np.zeros(BLOCKS, bool)
-    flat[blocks] = True
-    grid = flat.reshape(GRID, GRID)
     (a, b, c), (d, e, f) = transform.tolist()
     x = np.arange(x0, x0 + width, dtype=np.int64)
     shift = FRACTION_BITS + BLOCK.bit_length() - 1
     half = 1 << (FRACTION_BITS - 1)
-    mask = np.empty((height, width), bool)
-    for row in range(height):
-        y = y0 + row
+    for y in range(y0, y0 + height):
         column = (a * x + (b * y + c + half)) >> shift
         line = (d * x + (e * y + f + half)) >> shift
         inside = (column >= 0) & (column < GRID) & (line >= 0) & (line < GRID)
-        mask[row] = grid[line.clip(0, GRID - 1), column.clip(0, GRID - 1)] & inside
-    return mask
+        yield np.where(inside, line * GRID + column, BLOCKS)

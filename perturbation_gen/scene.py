@@ -1,5 +1,6 @@
 """One face as the optimisation sees it: the photo at the lattice's resolution, and what may change there."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -22,7 +23,8 @@ class Scene:
     """image: (h, w, 3) float32 RGB at the lattice's resolution, grey repeated.
 
     gate: (h, w, 1) float32, 0 outside the template. low, high: (h, w, C) float32 room of each lattice point, C the
-    photo's colour channels. box: rows and columns of the face box.
+    photo's colour channels. box: rows and columns of the face box. settle: what is left to see of a whole-numbered
+    residual (h, w, C) float32 once it is in the file; None where that is the residual itself.
     """
 
     image: np.ndarray
@@ -30,6 +32,7 @@ class Scene:
     low: np.ndarray
     high: np.ndarray
     box: tuple[slice, slice]
+    settle: Callable[[np.ndarray], np.ndarray] | None = None
 
     def confine(self, residual: np.ndarray) -> np.ndarray:
         """`residual` (h, w, C) kept inside the room that each point has."""
@@ -37,7 +40,8 @@ class Scene:
 
     def apply(self, residual: np.ndarray) -> np.ndarray:
         """The image with whole-numbered `residual` (h, w, C) added, (h, w, 3) float32."""
-        return self.image + np.rint(residual)
+        whole = np.rint(residual)
+        return self.image + (whole if self.settle is None else self.settle(whole))
 
     def similarity(self, residual: np.ndarray) -> float:
         """The lower of the structural similarities of the face box and of the whole crop."""
@@ -47,12 +51,21 @@ class Scene:
     def fit(self, residual: np.ndarray, budget: Budget) -> np.ndarray:
         """The largest multiple, up to GROW, of `residual` (h, w, C) within the budget, as the int8 lattice."""
         scale, allowed = 1.0, 1 - budget.ssim
+        fits, exceeds = 0.0, np.inf
         for _ in range(TRIES):
-            # Similarity is lost about as the square of the amplitude.
             lost = 1 - self.similarity(self.confine(residual * scale))
-            if 0.98 * allowed <= lost <= allowed or (lost < allowed and scale == GROW):
-                break
+            if lost > allowed:
+                exceeds = min(exceeds, scale)
+            else:
+                fits = max(fits, scale)
+                if lost >= 0.98 * allowed or scale == GROW:
+                    break
+            # Similarity is lost about as the square of the amplitude; where a file's quantization makes it lose in
+            # steps, the middle of what is known to fit and known not to is the better guess.
             scale = min(GROW, scale * np.sqrt(0.99 * allowed / max(lost, 1e-9)))
+            if not fits < scale < exceeds:
+                scale = (fits + exceeds) / 2
+        scale = fits or scale
         while self.similarity(self.confine(residual * scale)) < budget.ssim:
             scale *= 0.98
         for _ in range(6):
