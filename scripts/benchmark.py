@@ -37,12 +37,13 @@ from tqdm import tqdm
 
 import perturbation_gen.generator
 import veilkey.protector
+from keys import keyring
 from keys.keypair import generate
 from keys.recipients import load_identity, load_recipient
 from perturbation_gen.scene import Scene
-from veilkey import api
-from veilkey.carriers import Picture, encode_png
+from veilkey.carriers import Picture, Pixels, encode_png
 from veilkey.faces import FaceFinder
+from veilkey.issuing import Issued, seal
 from veilkey.protector import Protector, Settings
 from veilkey.recognizers.gradient import Gradient
 
@@ -66,7 +67,7 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     ("refinement", veilkey.protector, "refine"),
     ("fitting to the budget", Scene, "fit"),
     ("judging (dlib, SSIM)", veilkey.protector, "report_face"),
-    ("restore check and digests", veilkey.protector, "undo"),
+    ("restore check and digests", veilkey.protector, "take_off_all"),
     ("restore check and digests", Picture, "digest"),
 )
 """Functions that are timed, and what they count as; an attribute is where `Protector` looks it up."""
@@ -138,7 +139,7 @@ class Warm:
     """Protecting one picture again and again in this process."""
 
     def __init__(self, picture: Picture, recipient: Path) -> None:
-        self._picture, self._protector, self._recipients = picture, Protector(), [load_recipient(recipient)]
+        self._picture, self._protector, self._issued = picture, Protector(), [Issued(load_recipient(recipient))]
 
     def protect(self, settings: Settings) -> Measured:
         """Seconds until the key is sealed, and by parts, there with PNG encoding on top."""
@@ -148,10 +149,10 @@ class Warm:
                 timed = watch.wrap(name, getattr(owner, attribute))
                 patches.enter_context(mock.patch.object(owner, attribute, timed))
             start = time.perf_counter()
-            protected, payload, reports = self._protector.protect(self._picture, settings)
-            watch.wrap(SEAL, api.seal)(payload, self._recipients)
+            protected, payload, reports = self._protector.protect(Pixels(self._picture), settings)
+            watch.wrap(SEAL, seal)(protected, payload, self._issued)
             seconds = time.perf_counter() - start
-            watch.wrap(ENCODE, encode_png)(protected)
+            watch.wrap(ENCODE, encode_png)(protected.picture)
         require_one_face(reports)
         parts = {name: watch.seconds[name] for name in [*dict.fromkeys(part[0] for part in PARTS), SEAL, ENCODE]}
         parts[REST] = seconds + parts[ENCODE] - sum(parts.values())
@@ -177,7 +178,7 @@ class Cold:
             *("-m", "veilkey.cli", "protect", self._photo, "-o", self._veiled, "-k", self._key),
             *("-r", self._recipient, "--force"),
         )
-        require_one_face(api.unseal(self._key.read_bytes(), load_identity(self._identity)).faces)
+        require_one_face(keyring.unseal(self._key.read_bytes(), load_identity(self._identity))[0].faces)
         return {**run, "key": self._key.stat().st_size, "picture": self._veiled.stat().st_size}
 
     def restore(self) -> Measured:

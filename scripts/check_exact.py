@@ -13,20 +13,23 @@ from collections import Counter
 from pathlib import Path
 
 import click
+import cv2
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from PIL import Image
 from tqdm import tqdm
 
+from keys import keyring
 from keys.payload import Payload
 from keys.recipients import X25519Identity, X25519Recipient
 from mask_template.template import mask_in_photo
-from veilkey import api
-from veilkey.carriers import Picture, encode_png, read_photo
-from veilkey.carriers.raster import MIN_SIDE
+from veilkey.carriers import PhotoFile, Picture, open_photo
+from veilkey.carriers.limits import MIN_SIDE
+from veilkey.carriers.noise import window
 from veilkey.errors import NoFace
+from veilkey.issuing import Issued, complete, seal
 from veilkey.protector import Protector, Settings
-from veilkey.restorer import restore_picture, window
+from veilkey.restorer import restore_file
 
 PLACES = {"photos": None, "andy_lau": 100, "dev": 200}
 """How many photos of each folder; None is all of them."""
@@ -47,34 +50,41 @@ def large_enough(path: Path) -> bool:
         return min(image.size) >= MIN_SIDE
 
 
-def check(photo: Path, protector: Protector, settings: Settings) -> tuple[int, list[str]]:
-    """How many faces were protected, and what is wrong."""
-    picture = read_photo(photo)
-    protected, payload, _ = protector.protect(picture, settings)
+def check(photo: Path, protector: Protector, settings: Settings) -> tuple[int, bool, list[str]]:
+    """How many faces were protected, whether the file's bytes came back, and what is wrong."""
+    data, original = photo.read_bytes(), open_photo(photo)
+    protected, payload, _ = protector.protect(original, settings)
+    payload = complete(data, original, protected, payload, exact=False, name=photo.name, modified=0)
     private = X25519PrivateKey.generate()
-    key = api.seal(payload, [X25519Recipient(private.public_key())])
+    key = seal(protected, payload, [Issued(X25519Recipient(private.public_key()))])
 
-    protected, payload = read_photo(encode_png(protected)), api.unseal(key, X25519Identity(private))
-    restored = restore_picture(protected, payload)
+    veiled = open_photo(protected.encode())
+    restored = restore_file(veiled, keyring.unseal(key, X25519Identity(private)))
+    again = open_photo(restored.data)
     wrong = []
-    if restored.mode != picture.mode or not np.array_equal(restored.pixels, picture.pixels):
+    if restored.exact and restored.data != data:
+        wrong.append("restored to another file")
+    if again.digest() != original.digest() and again.picture.digest() != original.picture.digest():
         wrong.append("restored to another picture")
-    if restored.icc_profile != picture.icc_profile:
+    if again.picture.icc_profile != original.picture.icc_profile:
         wrong.append("lost its colour profile")
-    if np.array_equal(protected.pixels, picture.pixels):
+    if np.array_equal(veiled.picture.pixels, original.picture.pixels):
         wrong.append("was not changed at all")
-    if changed := outside(picture, protected, payload):
+    if changed := outside(original, veiled.picture, payload):
         wrong.append(f"{changed} pixels differ outside the masks")
-    return len(payload.faces), wrong
+    return len(payload.faces), restored.exact, wrong
 
 
-def outside(picture: Picture, protected: Picture, payload: Payload) -> int:
-    """How many pixels differ where no face's mask is, or in alpha."""
+def outside(original: PhotoFile, protected: Picture, payload: Payload) -> int:
+    """How many pixels differ where no face's mask is near, or in alpha."""
+    picture, grain = original.picture, original.grain
     if protected.pixels.shape != picture.pixels.shape:
         return picture.width * picture.height
     mask = np.zeros((picture.height, picture.width), bool)
     for face in payload.faces:
         mask[window(face.region)] |= mask_in_photo(face.blocks, face.transform, face.region)
+    if grain:
+        mask = cv2.dilate(mask.astype(np.uint8), np.ones((2 * grain + 1,) * 2, np.uint8)).astype(bool)
     differs = (protected.pixels != picture.pixels).reshape(picture.height, picture.width, -1)
     differs[mask, : picture.colour().shape[2]] = False
     return int(differs.any(2).sum())
@@ -92,18 +102,19 @@ def main(faces: Path, refine: int) -> None:
         name, found = photo.relative_to(faces), counts[place]
         found["photos"] += 1
         try:
-            people, wrong = check(photo, protector, settings)
+            people, to_the_byte, wrong = check(photo, protector, settings)
         except NoFace:
             found["no face"] += 1
             complaints.append(f"{name}: no face found")
             continue
         except Exception as error:  # whatever it is, it is this photo's result and is counted
-            people, wrong = 0, [f"{type(error).__name__}: {' '.join(str(error).split())}"]
+            people, to_the_byte, wrong = 0, False, [f"{type(error).__name__}: {' '.join(str(error).split())}"]
         found["faces"] += people
         found["failed" if wrong else "exact"] += 1
+        found["files"] += to_the_byte
         complaints += [f"{name}: FAILED: {reason}" for reason in wrong]
 
-    columns = ("photos", "no face", "faces", "exact", "failed")
+    columns = ("photos", "no face", "faces", "exact", "files", "failed")
     click.echo(f"{'':10}" + "".join(f"{column:>9}" for column in columns))
     for place, found in [*counts.items(), ("all", sum(counts.values(), Counter()))]:
         click.echo(f"{place:10}" + "".join(f"{found[column]:9}" for column in columns))

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 import veilkey
 from keys.keypair import generate
+from veilkey.carriers import read_photo
 
 SIDE = 256
 
@@ -76,7 +77,8 @@ class KillTest:
                 key = path.with_name(path.name + ".veilkey")
                 if not key.exists():
                     raise RuntimeError(f"{path} has no key")
-                if not np.array_equal(np.array(veilkey.restore(path, key, identity=self._identity)), original):
+                restored = read_photo(veilkey.restore(path, key, identity=self._identity))
+                if not np.array_equal(restored.pixels, original):
                     raise RuntimeError(f"{path} restores to something else")
                 done += 1
             elif path.name.endswith(".veilkey"):
@@ -86,10 +88,10 @@ class KillTest:
         return done
 
     def _check_whole(self, key: Path) -> None:
+        from keys import keyring
         from keys.recipients import load_identity
-        from veilkey import api
 
-        api.unseal(key.read_bytes(), load_identity(self._identity))
+        keyring.unseal(key.read_bytes(), load_identity(self._identity))
 
     def _wait_for_key(self, folder: Path, before: dict[Path, int], process: subprocess.Popen[bytes]) -> None:
         wanted = self._random.randrange(1, len(self._photos) + 1)

@@ -91,23 +91,27 @@ def protected(portrait: np.ndarray, key_pair: SimpleNamespace, tmp_path_factory:
     """
     from keys.recipients import PassphraseRecipient, load_recipient
     from veilkey import api
-    from veilkey.carriers import encode_png
+    from veilkey.carriers import encode_png, open_photo
+    from veilkey.issuing import Issued, complete, seal
     from veilkey.protector import Settings
 
     folder = tmp_path_factory.mktemp("protected")
-    original = api.as_picture(portrait)
+    photo = encode_png(api.as_picture(portrait))
+    original = open_photo(photo)
     changed, payload, report = api.protector().protect(original, Settings())
-    key = api.seal(payload, [load_recipient(key_pair.public), PassphraseRecipient(PASSPHRASE.encode())])
+    payload = complete(photo, original, changed, payload, exact=False, name="photo.png", modified=0)
+    recipients = [load_recipient(key_pair.public), PassphraseRecipient(PASSPHRASE.encode())]
+    key = seal(changed, payload, [Issued(one) for one in recipients])
     files = {
-        "photo.png": encode_png(original),
-        "photo.veiled.png": encode_png(changed),
+        "photo.png": photo,
+        "photo.veiled.png": changed.encode(),
         "photo.veiled.png.veilkey": key,
     }
     for name, data in files.items():
         (folder / name).write_bytes(data)
     return SimpleNamespace(
         original=portrait,
-        image=changed.pixels,
+        image=changed.picture.pixels,
         payload=payload,
         key=key,
         report=report,
@@ -124,20 +128,24 @@ def other_key(portrait: np.ndarray, key_pair: SimpleNamespace) -> bytes:
     """A key for the same portrait, the same reader and the same passphrase, issued with another protected picture."""
     from keys.recipients import PassphraseRecipient, load_recipient
     from veilkey import api
+    from veilkey.carriers import Pixels
+    from veilkey.issuing import Issued, seal
     from veilkey.protector import Settings
 
-    _, payload, _ = api.protector().protect(api.as_picture(portrait), Settings(refine=0))
-    return api.seal(payload, [load_recipient(key_pair.public), PassphraseRecipient(PASSPHRASE.encode())])
+    changed, payload, _ = api.protector().protect(Pixels(api.as_picture(portrait)), Settings(refine=0))
+    recipients = [load_recipient(key_pair.public), PassphraseRecipient(PASSPHRASE.encode())]
+    return seal(changed, payload, [Issued(one) for one in recipients])
 
 
 @pytest.fixture(scope="session")
 def payload_of() -> Callable[..., object]:
-    """What a key says, opened with an identity file."""
+    """What a key says that restores a whole photo, opened with an identity file."""
+    from keys import keyring
     from keys.recipients import load_identity
-    from veilkey import api
 
     def open_(key: bytes, identity: Path) -> object:
-        return api.unseal(key, load_identity(identity))
+        (payload,) = keyring.unseal(key, load_identity(identity))
+        return payload
 
     return open_
 
@@ -255,7 +263,7 @@ def file_of(close_up: np.ndarray, alpha: np.ndarray, icc_profile: bytes, encode:
         "header.png": lambda: makers["rgb.png"]()[:40],
         "empty.png": lambda: b"",
         "text.jpg": lambda: b"not a picture\n",
-        "huge.png": lambda: encode(Image.new("1", (20_001, 5_000))),
+        "huge.png": lambda: encode(Image.new("1", (20_001, 6_000))),
         "bomb.png": lambda: claiming(makers["rgb.png"](), 60_000, 60_000),
     }
     return lambda kind: makers[kind]()

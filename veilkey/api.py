@@ -1,6 +1,5 @@
 """Protect and restore from Python; what `veilkey.protect` and `veilkey.restore` are."""
 
-import io
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from keys import envelope
-from keys.payload import Payload, from_bytes, to_bytes
+from keys import envelope, keyring
 from keys.recipients import Identity, PassphraseIdentity, PassphraseRecipient, Recipient, load_identity, load_recipient
-from veilkey.carriers import Picture, encode_png, from_pil, read_photo
+from veilkey import restorer
+from veilkey.carriers import Picture, Pixels, from_pil, open_photo, read_file
 from veilkey.errors import KeyFileError, UsageError
 from veilkey.files import read_limited
-from veilkey.restorer import restore_picture
+from veilkey.issuing import Issued, complete, seal
 
 if TYPE_CHECKING:
     from veilkey.protector import Protector
@@ -57,7 +56,8 @@ def protect(
         target: recognizers to attack, names with commas or "all"; the other installed ones then judge, too.
 
     Returns:
-        `Protected`; its image is an array for an array, PNG bytes for bytes, and a PIL image for a path or PIL image.
+        `Protected`; its image is a file's bytes, of the same kind, for a path or bytes, an array for an array, and a
+        PIL image for a PIL image.
 
     Raises:
         veilkey.errors.VeilkeyError: no face, an unreadable picture, or nobody to seal for.
@@ -68,11 +68,19 @@ def protect(
     sealed_for = [load_recipient(r) if isinstance(r, str | bytes | PathLike) else r for r in recipients]
     if passphrase is not None:
         sealed_for.append(PassphraseRecipient(passphrase_bytes(passphrase)))
-    if not sealed_for:
+    issued = [Issued(recipient) for recipient in sealed_for]
+    if not issued:
         raise UsageError("nobody could restore this photo: pass recipients or a passphrase")
     settings = Settings(strength=strength) if refine is None else Settings(strength=strength, refine=refine)
-    changed, payload, report = protector(target).protect(as_picture(image), settings)
-    return Protected(_like(image, changed), seal(payload, sealed_for), report)
+    if isinstance(image, np.ndarray | Image.Image):
+        changed, payload, report = protector(target).protect(Pixels(as_picture(image)), settings)
+        return Protected(_like(image, changed.picture), seal(changed, payload, issued), report)
+    data = image if isinstance(image, bytes) else read_file(Path(image))
+    original = open_photo(data if isinstance(image, bytes) else Path(image))
+    file, payload, report = protector(target).protect(original, settings)
+    name = "" if isinstance(image, bytes) else Path(image).name
+    payload = complete(data, original, file, payload, exact=False, name=name, modified=0)
+    return Protected(file.encode(), seal(file, payload, issued), report)
 
 
 def restore(
@@ -91,7 +99,8 @@ def restore(
         passphrase: the one that the key was sealed with.
 
     Returns:
-        The original, in the kind that was given, as for `protect`.
+        The original, in the kind that was given, as for `protect`; with just their faces restored for someone whom
+        the key lets restore only these.
 
     Raises:
         veilkey.errors.KeyFileError: a wrong identity or passphrase, or a damaged key.
@@ -104,7 +113,10 @@ def restore(
         opener = PassphraseIdentity(passphrase_bytes(passphrase or ""))
     else:
         opener = load_identity(identity) if isinstance(identity, str | bytes | PathLike) else identity
-    return _like(image, restore_picture(as_picture(image), unseal(read_key(key), opener)))
+    payloads = keyring.unseal(read_key(key), opener)
+    if isinstance(image, np.ndarray | Image.Image):
+        return _like(image, restorer.restore(Pixels(as_picture(image)), payloads).picture)
+    return restorer.restore_file(open_photo(image if isinstance(image, bytes) else Path(image)), payloads).data
 
 
 @cache
@@ -114,16 +126,6 @@ def protector(target: str | None = None) -> "Protector":
     from veilkey.protector import Protector
 
     return Protector() if target is None else Protector(recognizers.targets(target), recognizers.installed())
-
-
-def seal(payload: Payload, recipients: Sequence[Recipient]) -> bytes:
-    """The key file of a payload."""
-    return envelope.seal(to_bytes(payload), recipients)
-
-
-def unseal(key_file: bytes, identity: Identity) -> Payload:
-    """What a key file says, to whom it was sealed for."""
-    return from_bytes(envelope.unseal(key_file, identity))
 
 
 def read_key(key: KeyLike) -> bytes:
@@ -136,28 +138,24 @@ def read_key(key: KeyLike) -> bytes:
         raise KeyFileError(f"{key}: {error.strerror}: pass the key file with -k") from None
 
 
-def as_picture(image: ImageLike) -> Picture:
-    """Any of the accepted kinds as a picture."""
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (3, 4)):
-            raise UsageError(
-                "`image` must be uint8 of shape (H, W), (H, W, 3) or (H, W, 4). "
-                f"Received: {image.dtype} of shape {image.shape}"
-            )
-        return from_pil(Image.fromarray(image))
+def as_picture(image: np.ndarray | Image.Image) -> Picture:
+    """A picture that is in no file. Raises UsageError or UnreadablePhoto for kinds that veilkey does not take."""
     if isinstance(image, Image.Image):
         return from_pil(image)
-    return read_photo(image if isinstance(image, bytes) else Path(image))
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (3, 4)):
+        raise UsageError(
+            "`image` must be uint8 of shape (H, W), (H, W, 3) or (H, W, 4). "
+            f"Received: {image.dtype} of shape {image.shape}"
+        )
+    return from_pil(Image.fromarray(image))
 
 
-def _like(given: ImageLike, picture: Picture) -> Any:
+def _like(given: np.ndarray | Image.Image, picture: Picture) -> Any:
     if isinstance(given, np.ndarray):
         return picture.pixels
-    data = encode_png(picture)
-    if isinstance(given, bytes):
-        return data
-    image = Image.open(io.BytesIO(data))
-    image.load()
+    image = Image.fromarray(picture.pixels, picture.mode)
+    if picture.icc_profile:
+        image.info["icc_profile"] = picture.icc_profile
     return image
 
 

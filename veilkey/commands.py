@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keys import envelope
-from keys.recipients import Identity, Recipient
+from keys import keyring
+from keys.payload import Payload
+from keys.recipients import Identity
 from mask_template.grid import GROUPS
 from veilkey import api
-from veilkey.carriers import encode_png, read_photo
-from veilkey.errors import OutputExists, UsageError
+from veilkey.carriers import Picture, encode_png, format_of, open_photo, read_file
+from veilkey.errors import OutputExists, UnreadablePhoto, UsageError
 from veilkey.files import write_new
-from veilkey.restorer import restore_picture
+from veilkey.issuing import Issued, complete, seal
+from veilkey.restorer import restore_file
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,10 @@ class Names(Mapping[Path, Files]):
 
     @classmethod
     def protecting(cls, photos: Sequence[Path], output: Path | None, key: Path | None, show: bool) -> "Names":
-        """photo.jpg -> photo.veiled.png and photo.veiled.png.veilkey, beside it or where -o and -k say."""
+        """photo.jpg -> photo.veiled.jpg and photo.veiled.jpg.veilkey, beside it or where -o and -k say."""
         files, written = {}, []
         for photo in photos:
-            picture = _place(output, photo.with_name(photo.stem + ".veiled.png"), len(photos), "-o")
+            picture = _place(output, photo.with_name(photo.stem + ".veiled" + _ending(photo)), len(photos), "-o")
             key_file = _place(key, picture.with_name(picture.name + ".veilkey"), len(photos), "-k")
             shown = picture.with_name(picture.stem + ".template.png") if show else None
             files[photo] = Files(picture, key_file, shown)
@@ -55,11 +57,11 @@ class Names(Mapping[Path, Files]):
 
     @classmethod
     def restoring(cls, photos: Sequence[Path], output: Path | None, key: Path | None) -> "Names":
-        """photo.veiled.png -> photo.restored.png; its key is photo.veiled.png.veilkey, or where -k says."""
+        """photo.veiled.jpg -> photo.restored.jpg; its key is photo.veiled.jpg.veilkey, or where -k says."""
         files, written = {}, []
         for photo in photos:
             stem = photo.stem.removesuffix(".veiled")
-            picture = _place(output, photo.with_name(stem + ".restored.png"), len(photos), "-o")
+            picture = _place(output, photo.with_name(stem + ".restored" + photo.suffix), len(photos), "-o")
             key_file = _place(key, photo.with_name(photo.name + ".veilkey"), len(photos), "-k")
             files[photo] = Files(picture, key_file)
             written.append(picture)
@@ -86,6 +88,15 @@ class Names(Mapping[Path, Files]):
                 raise UsageError(f"{path} would be overwritten: give another name with -o")
 
 
+def _ending(photo: Path) -> str:
+    """The ending of the protected file: the photo's own where its format is written under that."""
+    try:
+        suffixes = format_of(photo).suffixes
+    except UnreadablePhoto:
+        return photo.suffix  # what is wrong with it will be said when its turn comes
+    return photo.suffix if photo.suffix.lower() in suffixes else suffixes[0]
+
+
 def _place(wanted: Path | None, default: Path, photos: int, option: str) -> Path:
     if wanted is None:
         return default
@@ -99,71 +110,126 @@ def _place(wanted: Path | None, default: Path, photos: int, option: str) -> Path
 def protect_photo(
     photo: Path,
     files: Files,
-    sealed_for: Sequence[Recipient],
+    issued: Sequence[Issued],
     target: str | None,
     settings: Mapping[str, Any],
+    exact: bool,
+    keep_times: bool,
     force: bool,
 ) -> dict[str, Any]:
     """Protect one file; what --json says of it."""
     from veilkey.protector import Settings
 
-    protected, payload, faces = api.protector(target).protect(read_photo(photo), Settings(**settings))
-    key = api.seal(payload, sealed_for)
-    outputs = [(files.key, key), (files.picture, encode_png(protected))]
+    data, modified = read_file(photo), photo.stat().st_mtime_ns
+    original = open_photo(photo)
+    protected, payload, faces = api.protector(target).protect(original, Settings(**settings))
+    payload = complete(data, original, protected, payload, exact, photo.name, max(0, modified))
+    key = seal(protected, payload, issued)
+    outputs = [(files.key, key), (files.picture, protected.encode())]
     if files.show:
         from veilkey.pictures import show_templates
 
-        outputs.append((files.show, encode_png(show_templates(protected, payload))))
-    write_new(outputs, force)
+        outputs.append((files.show, encode_png(show_templates(protected.picture, payload))))
+    write_new(outputs, force, {files.picture: modified} if keep_times else {})
     return {
         "photo": str(photo),
         "protected": str(files.picture),
+        "protected_bytes": len(protected.encode()),
         "key": str(files.key),
         "key_bytes": len(key),
+        "restores": "file" if payload.saved else "pixels",
         "faces": [face.to_json() for face in faces],
     }
 
 
-def restore_photo(protected: Path, files: Files, opener: Identity, force: bool) -> dict[str, Any]:
+def references(only: Path | None, spared: Path | None) -> dict[str, Picture]:
+    """What `Settings` want of photos of a person whose faces alone, or alone not, are to be protected."""
+    if only and spared:
+        raise UsageError("pass --only-matching or --except-matching, and not both")
+    return {name: open_photo(path).picture for name, path in (("only", only), ("spared", spared)) if path}
+
+
+def find_faces(photo: Path, show: Path | None, force: bool) -> dict[str, Any]:
+    """The faces of a photo, numbered; what --json says of them. `show`: where to draw them."""
+    from veilkey.faces import FaceFinder
+
+    picture = open_photo(photo).picture
+    boxes = [face.box for face in FaceFinder().find(picture.rgb())]
+    if show:
+        from veilkey.pictures import show_boxes
+
+        write_new([(show, encode_png(show_boxes(picture, boxes)))], force)
+    return {"photo": str(photo), "faces": [{"number": n, "box": list(box)} for n, box in enumerate(boxes, 1)]}
+
+
+def restore_photo(protected: Path, files: Files, opener: Identity, keep_times: bool, force: bool) -> dict[str, Any]:
     """Restore one file; what --json says of it."""
-    payload = api.unseal(api.read_key(files.key), opener)
-    original = restore_picture(read_photo(protected), payload)
-    write_new([(files.picture, encode_png(original))], force)
-    return {"photo": str(protected), "key": str(files.key), "restored": str(files.picture), "identical": True}
+    payloads = keyring.unseal(api.read_key(files.key), opener)
+    restored = restore_file(open_photo(protected), payloads)
+    first = payloads[0]
+    picture = files.picture
+    if restored.exact and Path(first.name).suffix.lower() not in (picture.suffix.lower(), ""):
+        # A protected file of another kind than the original: what comes back is named by what it is.
+        picture = picture.with_suffix(Path(first.name).suffix)
+    times = {picture: first.modified} if keep_times and first.modified else {}
+    write_new([(picture, restored.data)], force, times)
+    return {
+        "photo": str(protected),
+        "key": str(files.key),
+        "restored": str(picture),
+        "original_name": first.name,
+        "faces": "all" if first.whole else sorted(number for payload in payloads for number in payload.numbers),
+        "identical": "file" if restored.exact else "pixels",
+    }
 
 
 def inspect_key(key_file: Path, opener: Identity | None) -> dict[str, Any]:
     """What a key file tells: everything but the secret with an identity, and the envelope without."""
     data = api.read_key(key_file)
-    outside = envelope.describe(data)
+    outside = keyring.describe(data)
     facts: dict[str, Any] = {
         "key": str(key_file),
         "format": outside.version,
         "encryption": outside.enc,
         "bytes": outside.file_bytes,
-        "recipients": [
-            {name: value for name, value in vars(entry).items() if value is not None} for entry in outside.recipients
+        "locks": [
+            {
+                "faces": "all" if lock.faces is None else list(lock.faces),
+                "recipients": [
+                    {name: value for name, value in vars(entry).items() if value is not None}
+                    for entry in lock.recipients
+                ],
+            }
+            for lock in outside.locks
         ],
     }
-    if opener is None:
-        return facts
-    payload = api.unseal(data, opener)
-    facts["picture"] = {
+    if opener is not None:
+        facts["opened"] = [_inside(payload) for payload in keyring.unseal(data, opener)]
+    return facts
+
+
+def _inside(payload: Payload) -> dict[str, Any]:
+    return {
+        "original": {"name": payload.name, "modified_ns": payload.modified, "sha256": payload.original_digest.hex()},
+        "protected_sha256": payload.protected_digest.hex(),
+        "kind": payload.kind,
         "width": payload.width,
         "height": payload.height,
         "mode": payload.mode,
-        "original_sha256": payload.original_digest.hex(),
-        "protected_sha256": payload.protected_digest.hex(),
+        "restores": "all" if payload.whole else list(payload.numbers),
+        "saved_bytes": len(payload.saved),
+        "faces": [
+            {
+                "number": face.number,
+                "box": list(face.box),
+                "lattice": list(face.lattice.shape),
+                "blocks": {
+                    name: {
+                        group: int(((face.recognizer == i) & (face.group == g)).sum()) for g, group in enumerate(GROUPS)
+                    }
+                    for i, name in enumerate(payload.recognizers)
+                },
+            }
+            for face in payload.faces
+        ],
     }
-    facts["faces"] = [
-        {
-            "box": list(face.box),
-            "lattice": list(face.lattice.shape),
-            "blocks": {
-                name: {group: int(((face.recognizer == i) & (face.group == g)).sum()) for g, group in enumerate(GROUPS)}
-                for i, name in enumerate(payload.recognizers)
-            },
-        }
-        for face in payload.faces
-    ]
-    return facts

@@ -2,15 +2,19 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from veilkey.errors import OutputExists
 
 
-def write_new(files: Sequence[tuple[Path, bytes]], force: bool = False) -> None:
+def write_new(
+    files: Sequence[tuple[Path, bytes]], force: bool = False, times: Mapping[Path, int] | None = None
+) -> None:
     """Write files that are not there yet, in order; with `force`, in place of what is.
+
+    `times`: when a file is to say that it was last modified, in nanoseconds since the epoch; now without.
 
     All data goes to files without a name first, where the system has such, and is flushed to the disk; only then are
     they linked to their names, one after the other. A full disk changes nothing; a kill at any moment leaves each file
@@ -31,6 +35,8 @@ def write_new(files: Sequence[tuple[Path, bytes]], force: bool = False) -> None:
             for (path, _), source in zip(files, staged, strict=True):
                 _link(source, path)
                 done.append(path)
+                if times and path in times:
+                    os.utime(path, ns=(times[path], times[path]))
         except BaseException:
             for path in reversed(done):
                 path.unlink(missing_ok=True)

@@ -1,5 +1,7 @@
 """Pictures that explain: the template over a face, and the demo's overview."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -7,7 +9,7 @@ from keys.payload import FaceKey, Payload
 from mask_template.grid import GROUPS
 from mask_template.template import mask_in_photo
 from veilkey.carriers import Picture
-from veilkey.restorer import window
+from veilkey.carriers.noise import window
 
 # One colour a feature group, apart from one another for colour-blind readers too (Okabe and Ito 2008).
 COLOURS = {
@@ -26,6 +28,19 @@ def show_templates(picture: Picture, payload: Payload) -> Picture:
     image = picture.rgb().copy()
     for face in payload.faces:
         image[window(face.region)] = paint_template(image[window(face.region)], face)
+    return Picture(image, "RGB", picture.icc_profile)
+
+
+def show_boxes(picture: Picture, boxes: Sequence[tuple[int, int, int, int]]) -> Picture:
+    """`picture` in RGB with numbered boxes (x, y, w, h) on it."""
+    image = picture.rgb().copy()
+    thick = max(1, round(max(image.shape) / 500))
+    for number, (x, y, width, height) in enumerate(boxes, 1):
+        scale = max(0.4, height / 150)
+        place = (x + thick, y + thick + round(24 * scale))
+        cv2.rectangle(image, (x, y), (x + width - 1, y + height - 1), COLOURS["brows"], thick)
+        for colour, wide in (((0, 0, 0), 3 * thick), ((255, 255, 255), thick)):
+            cv2.putText(image, str(number), place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, wide, cv2.LINE_AA)
     return Picture(image, "RGB", picture.icc_profile)
 
 

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -16,21 +17,25 @@ from mask_template.truth import attribute, truth
 from perturbation_gen import generator
 from perturbation_gen.budget import STRENGTHS, grey
 from perturbation_gen.conditions import AHEAD, gate_of, saliency
-from perturbation_gen.lattice import headroom, lattice_shape
+from perturbation_gen.lattice import expand, headroom, lattice_shape
 from perturbation_gen.noise import SIZE, draw_noise
 from perturbation_gen.refine import Attacked, mute, refine
 from perturbation_gen.scene import Scene, make_gate
 from perturbation_gen.target import draw_mixture, load_space
 from veilkey import recognizers
-from veilkey.carriers import Picture
+from veilkey.carriers import Carrier, Picture
+from veilkey.carriers.noise import window
 from veilkey.errors import CheckFailed, NoFace, UsageError
 from veilkey.faces import CROP_SIZE, Face, FaceFinder, compose, crop, invert
 from veilkey.faces.geometry import map_points, source_box
 from veilkey.recognizers.gradient import load_gradient
 from veilkey.report import FaceReport, report_face
-from veilkey.restorer import apply, undo, window
+from veilkey.restorer import take_off_all
 
 DEFAULT_TARGET = ("dlib",)
+# Faces up to so many photo pixels are refined as the file will show them, where the file's format quantizes. The
+# residual of larger ones is so smooth that quantization takes little of it.
+SETTLED = 600 * 600
 # Steps end early when changed copies of the face are this much farther than the recognizer's usual threshold from the
 # clean face, and this near (cosine) to the secret's identity.
 LEAVE = 1.3
@@ -39,19 +44,25 @@ ARRIVE = 0.55
 COLOUR = 0.35
 
 
+AnyCarrier = TypeVar("AnyCarrier", bound=Carrier)
+
+
 @dataclass(frozen=True)
 class Settings:
     """How to protect.
 
     strength: a name in STRENGTHS. refine: gradient steps a face, 0 for the generator alone. noise: a name in
-    `perturbation_gen.noise.KINDS`. face: only this face, counted from 1 by size. min_size: only faces at least this
+    `perturbation_gen.noise.KINDS`. faces: only these, counted from 1 by size. only, spared: photos of a
+    person whose faces alone are protected, or are the only ones that are not. min_size: only faces at least this
     wide or high, in pixels. allow_no_face: a photo without a face passes unchanged.
     """
 
     strength: str = "standard"
     refine: int = 20
     noise: str = "gaussian"
-    face: int | None = None
+    faces: tuple[int, ...] | None = None
+    only: Picture | None = None
+    spared: Picture | None = None
     min_size: int = 0
     allow_no_face: bool = False
 
@@ -67,56 +78,83 @@ class Protector:
         self._gradients = {name: load_gradient(name) for name in attacked}
         self._spaces = {name: load_space(name) for name in attacked}
 
-    def protect(self, picture: Picture, settings: Settings) -> tuple[Picture, Payload, list[FaceReport]]:
-        """Protected picture, what its key has to say, and a report for each face.
+    def protect(self, photo: AnyCarrier, settings: Settings) -> tuple[AnyCarrier, Payload, list[FaceReport]]:
+        """The protected photo, what its key has to say, and a report for each face.
 
         Raises:
             NoFace: no face was found, or none that `settings` ask for.
-            CheckFailed: the protected picture does not restore exactly.
+            CheckFailed: the protected photo does not restore exactly.
         """
         secret = secrets.token_bytes(SECRET_BYTES)
-        rgb = picture.rgb()
-        faces = self._wanted(self._finder.find(rgb), settings)
-        protected, keys, reports = picture, [], []
-        for index, face in enumerate(faces):
-            protected, key, report = self._protect_face(protected, face, derive(secret, f"face {index}"), settings)
+        wanted = self._wanted(photo.picture.rgb(), settings)
+        protected, keys, reports = photo, [], []
+        for number, face in wanted:
+            own = derive(secret, f"face {number}")
+            protected, key, report = self._protect_face(photo.picture, protected, number, face, own, settings)
             keys.append(key)
             reports.append(report)
-        if undo(protected, tuple(keys)).digest() != picture.digest():
-            raise CheckFailed("the protected picture does not restore exactly; nothing was written: please report this")
         payload = Payload(
-            width=picture.width,
-            height=picture.height,
-            mode=picture.mode,
-            original_digest=picture.digest(),
+            width=photo.picture.width,
+            height=photo.picture.height,
+            mode=photo.picture.mode,
+            kind=photo.kind,
+            name="",
+            modified=0,
+            original_digest=photo.digest(),
             protected_digest=protected.digest(),
             secret=secret,
             recognizers=self._attacked,
             faces=tuple(keys),
+            saved=b"",
+            whole=True,
         )
+        if take_off_all(protected, keys).picture.digest() != photo.picture.digest():
+            raise CheckFailed("the protected photo does not restore exactly; nothing was written: please report this")
         return protected, payload, reports
 
-    @staticmethod
-    def _wanted(faces: Sequence[Face], settings: Settings) -> Sequence[Face]:
+    def _wanted(self, image: np.ndarray, settings: Settings) -> list[tuple[int, Face]]:
+        """The faces to protect, each with its number."""
+        faces = self._finder.find(image)
         if settings.strength not in STRENGTHS:
             raise UsageError(f"no strength is called {settings.strength!r}; there are {', '.join(STRENGTHS)}")
         if not faces:
             if settings.allow_no_face:
                 return []
             raise NoFace("no face found: crop or enlarge the photo, or pass --allow-no-face to let it through")
-        if settings.face is not None:
-            if not 1 <= settings.face <= len(faces):
-                raise NoFace(f"there is no face {settings.face}: {len(faces)} found, counted from 1 by size")
-            return [faces[settings.face - 1]]
-        large = [face for face in faces if max(face.box[2:]) >= settings.min_size]
+        numbered = list(enumerate(faces, 1))
+        if settings.faces is not None:
+            for number in settings.faces:
+                if not 1 <= number <= len(faces):
+                    raise NoFace(f"there is no face {number}: {len(faces)} found, counted from 1 by size")
+            return [numbered[number - 1] for number in sorted(set(settings.faces))]
+        large = [(number, face) for number, face in numbered if max(face.box[2:]) >= settings.min_size]
         if not large and not settings.allow_no_face:
             raise NoFace(f"{len(faces)} face(s) found, none of {settings.min_size} pixels or more: lower --min-size")
+        if settings.only is not None:
+            chosen = [(number, face) for number, face in large if self._is_in(settings.only, image, face)]
+            if not chosen:
+                raise NoFace(f"none of {len(large)} face(s) matches the reference: name it by --faces")
+            return chosen
+        if settings.spared is not None:
+            large = [(number, face) for number, face in large if not self._is_in(settings.spared, image, face)]
+            if not large and not settings.allow_no_face:
+                raise NoFace("every face matches the reference, so none is to be protected")
         return large
 
+    def _is_in(self, reference: Picture, image: np.ndarray, face: Face) -> bool:
+        """Whether the first recognizer takes a face for the largest one of a reference photo."""
+        judge, shown = self._judges[self._attacked[0]], reference.rgb()
+        known = self._finder.find(shown)
+        if not known:
+            raise NoFace("no face found in the reference photo: pass one that shows the person's face")
+        pair = [judge.embed_face(shown, known[0].landmarks), judge.embed_face(image, face.landmarks)]
+        return bool(judge.distance(*pair) < judge.threshold)
+
     def _protect_face(
-        self, picture: Picture, face: Face, secret: bytes, settings: Settings
-    ) -> tuple[Picture, FaceKey, FaceReport]:
-        rgb, budget = picture.rgb(), STRENGTHS[settings.strength]
+        self, original: Picture, photo: AnyCarrier, number: int, face: Face, secret: bytes, settings: Settings
+    ) -> tuple[AnyCarrier, FaceKey, FaceReport]:
+        picture, budget = photo.picture, STRENGTHS[settings.strength]
+        rgb = picture.rgb()
         clean = crop(rgb, face.transform)
         landmarks = map_points(face.transform, face.landmarks)
         template = self._template(clean, face, landmarks, secret)
@@ -125,7 +163,7 @@ class Protector:
         region = (x0, y0, x1 - x0, y1 - y0)
         mask = mask_in_photo(template.blocks, transform, region)
         to_lattice = _to_lattice(region)
-        scene = _scene(picture, face, region, mask, to_lattice)
+        scene = _scene(original, photo, face, region, mask, to_lattice)
         attacked = [self._attack(name, scene, face, to_lattice, secret) for name in self._attacked]
 
         residual = self._generate(clean, landmarks, template, face, attacked, scene, to_lattice, secret, settings)
@@ -134,18 +172,22 @@ class Protector:
             room = min(settings.refine, 2 * settings.refine - taken)
             residual, steps = refine(scene, residual, attacked, budget, room, random)
             lattice, taken = scene.fit(residual, budget), taken + steps
-            key = FaceKey(
-                box=face.box,
-                region=region,
-                transform=transform,
-                blocks=template.blocks,
-                recognizer=template.recognizer,
-                group=template.group,
-                tau=template.tau,
-                lattice=lattice,
+            key = photo.admit(
+                FaceKey(
+                    number=number,
+                    box=face.box,
+                    region=region,
+                    transform=transform,
+                    blocks=template.blocks,
+                    recognizer=template.recognizer,
+                    group=template.group,
+                    tau=template.tau,
+                    lattice=lattice,
+                    held=np.empty(0, np.uint32),
+                )
             )
-            protected = apply(picture, key)
-            report = report_face(rgb, protected.rgb(), face, self._judges, self._attacked, taken)
+            protected = photo.put_on(key)
+            report = report_face(rgb, protected.picture.rgb(), face, self._judges, self._attacked, taken)
             if taken >= 2 * settings.refine or not report.matched():
                 return protected, key, report
 
@@ -226,19 +268,39 @@ def _to_lattice(region: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def _scene(
-    picture: Picture, face: Face, region: tuple[int, int, int, int], mask: np.ndarray, to_lattice: np.ndarray
+    original: Picture,
+    photo: Carrier,
+    face: Face,
+    region: tuple[int, int, int, int],
+    mask: np.ndarray,
+    to_lattice: np.ndarray,
 ) -> Scene:
-    pixels = picture.colour()[window(region)]
+    pixels = photo.picture.colour()[window(region)]
     rows, columns = lattice_shape(region[2], region[3])
-    small = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA).reshape(rows, columns, -1)
+    small = _shrink(pixels, (rows, columns))
     low, high = headroom(pixels, mask, (rows, columns))
+    if original is not photo.picture:
+        # Where noise of another face lies already, this face's must fit without it, too: they come off in any order.
+        clean_low, clean_high = headroom(original.colour()[window(region)], mask, (rows, columns))
+        low, high = np.maximum(low, clean_low), np.minimum(high, clean_high)
     x, y, width, height = face.box
     corners = map_points(to_lattice, np.array([[x - 0.5, y - 0.5], [x + width - 0.5, y + height - 0.5]]))
     (left, top), (right, bottom) = np.clip(np.rint(corners + 0.5), 0, [columns, rows]).astype(int)
+
+    def settle(lattice: np.ndarray) -> np.ndarray:
+        residual = expand(lattice.astype(np.int8), region[2], region[3]) * mask[..., None]
+        return _shrink(photo.seen(region, residual).astype(np.float32), (rows, columns))
+
     return Scene(
         image=np.ascontiguousarray(np.broadcast_to(small, (rows, columns, 3)), np.float32),
         gate=make_gate(mask, (rows, columns)),
         low=low.astype(np.float32),
         high=high.astype(np.float32),
         box=(slice(top, bottom), slice(left, right)),
+        settle=settle if photo.quantizes and mask.size <= SETTLED else None,
     )
+
+
+def _shrink(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """(H, W, C) at a lattice's resolution (h, w, C)."""
+    return cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_AREA).reshape(*shape, -1)

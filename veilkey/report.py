@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from perturbation_gen.budget import ssim
+from veilkey.carriers.noise import window
 from veilkey.faces import Face
 from veilkey.recognizers import Recognizer
-from veilkey.restorer import window
 
 
 @dataclass(frozen=True)

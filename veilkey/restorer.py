@@ -1,63 +1,128 @@
-"""The way back: from a protected picture and an opened key to the original. Imports no TensorFlow, Keras or dlib."""
+"""The way back: from a protected photo and an opened key to the original. Imports no TensorFlow, Keras or dlib."""
 
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple, TypeVar
+
+import cv2
 import numpy as np
 
 from keys.payload import FaceKey, Payload
-from mask_template.template import mask_in_photo
-from perturbation_gen.lattice import expand
-from perturbation_gen.xor import noise_for, noise_from, xor
-from veilkey.carriers import Picture
+from mask_template.template import blocks_under, mask_in_photo
+from veilkey.carriers import Carrier, PhotoFile
+from veilkey.carriers.sealed import SealedCarrier
 from veilkey.errors import ForeignKey
 
+DIGEST = 32
 
-def restore_picture(protected: Picture, payload: Payload) -> Picture:
-    """The original picture.
+AnyCarrier = TypeVar("AnyCarrier", bound=Carrier)
+
+
+class Restored(NamedTuple):
+    """A restored file. `exact`: it is the original file byte for byte, and not only the same picture."""
+
+    data: bytes
+    exact: bool
+
+
+def restore(protected: AnyCarrier, payloads: Sequence[Payload]) -> AnyCarrier:
+    """The photo with the noise off of all faces that the key opens: one whole payload, or one for each face.
 
     Raises:
-        ForeignKey: the key belongs to another picture, or this one was changed after it was protected.
+        ForeignKey: the key belongs to another photo, or this one was changed after it was protected.
     """
-    size = (payload.width, payload.height, payload.mode)
-    if (protected.width, protected.height, protected.mode) != size:
-        raise ForeignKey(
-            f"the key is for a picture of {size[0]}x{size[1]} {size[2]}, this one is "
-            f"{protected.width}x{protected.height} {protected.mode}: find the protected file as it was written"
-        )
-    if protected.digest() != payload.protected_digest:
-        raise ForeignKey("the key is another picture's, or this one was edited: find the file as it was written")
-    original = undo(protected, payload.faces)
-    if original.digest() != payload.original_digest:
+    restored = protected
+    for payload in payloads:
+        _check_size(protected, payload)
+        if payload.whole:
+            if protected.digest() != payload.protected_digest:
+                raise ForeignKey(
+                    "the key is another photo's, or this one was edited or recompressed: find the file as it was "
+                    "written"
+                )
+            restored = take_off_all(restored, payload.faces)
+            if not payload.saved and restored.digest() != payload.original_digest:
+                raise ForeignKey("the key does not lead back to the original: it was not made by this program")
+        else:
+            restored = _restore_face(restored, payload)
+    return restored
+
+
+def restore_file(protected: PhotoFile, payloads: Sequence[Payload]) -> Restored:
+    """The file that `restore` leads back to.
+
+    Raises:
+        ForeignKey: as `restore`.
+    """
+    restored = restore(protected, payloads)
+    first = payloads[0]
+    if not first.saved or not first.whole:
+        return Restored(restored.encode(), False)
+    # The protected file of what was sealed is of another kind than the original.
+    original = SealedCarrier(restored.picture, b"") if first.kind == SealedCarrier.kind else restored
+    data = original.rebuild(first.saved[DIGEST:], protected.encode())
+    if hashlib.sha256(data).digest() == first.saved[:DIGEST]:
+        return Restored(data, True)
+    if restored.digest() != first.original_digest:
         raise ForeignKey("the key does not lead back to the original: it was not made by this program")
-    return original
+    # Another version of a compressor than the one that the photo was protected with: the pixels are right.
+    return Restored(restored.encode(), False)
 
 
-def undo(protected: Picture, faces: tuple[FaceKey, ...]) -> Picture:
-    """Take the noise off face by face, the last first."""
-    colour = protected.colour().copy()
-    for face in reversed(faces):
-        area = window(face.region)
-        residual, mask = face_residual(face)
-        colour[area] = xor(colour[area], noise_from(colour[area], residual), mask)
-    return protected.with_colour(colour)
+def take_off_all(protected: AnyCarrier, faces: Iterable[FaceKey]) -> AnyCarrier:
+    """`protected` with the noise of all `faces` off."""
+    for face in reversed(tuple(faces)):
+        protected = protected.take_off(face)
+    return protected
 
 
-def apply(picture: Picture, face: FaceKey) -> Picture:
-    """Put one face's noise on; the same XOR that `undo` calls."""
-    colour = picture.colour().copy()
-    area = window(face.region)
-    residual, mask = face_residual(face)
-    colour[area] = xor(colour[area], noise_for(colour[area], residual), mask)
-    return picture.with_colour(colour)
+def own_blocks(face: FaceKey, others: Iterable[FaceKey], grain: int) -> np.ndarray:
+    """Which of a face's blocks (n,) bool no other face's noise comes near: only this face's changes what lies there."""
+    x, y, width, height = face.region
+    near = np.zeros((height + 2 * grain, width + 2 * grain), bool)
+    for other in others:
+        left, top, wide, high = other.region
+        x0, x1 = max(x - grain, left), min(x + width + grain, left + wide)
+        y0, y1 = max(y - grain, top), min(y + height + grain, top + high)
+        if x0 < x1 and y0 < y1:
+            part = mask_in_photo(other.blocks, other.transform, (x0, y0, x1 - x0, y1 - y0))
+            near[y0 - y + grain : y1 - y + grain, x0 - x + grain : x1 - x + grain] |= part
+    if grain and near.any():
+        near = cv2.dilate(near.astype(np.uint8), np.ones((2 * grain + 1, 2 * grain + 1), np.uint8)).astype(bool)
+    inside = near[grain : grain + height, grain : grain + width]
+    return ~np.isin(face.blocks, blocks_under(inside, face.transform, face.region))
 
 
-def face_residual(face: FaceKey) -> tuple[np.ndarray, np.ndarray]:
-    """Residual (h, w, C) int16, 0 outside the template, and mask (h, w) bool over the face's region."""
-    mask = mask_in_photo(face.blocks, face.transform, face.region)
-    residual = expand(face.lattice, face.region[2], face.region[3])
-    residual *= mask[..., None]
-    return residual, mask
+def evidence(protected: Carrier, face: FaceKey, others: Iterable[FaceKey]) -> bytes:
+    """What a face's own lock keeps to tell an untouched face: what lies under it, protected and restored, and where."""
+    own = own_blocks(face, others, protected.grain)
+    part = replace(face, **{name: getattr(face, name)[own] for name in _COLUMNS})
+    return protected.under(part) + protected.take_off(face).under(part) + np.packbits(own).tobytes()
 
 
-def window(region: tuple[int, int, int, int]) -> tuple[slice, slice]:
-    """Rows and columns of a region (x, y, w, h)."""
-    x, y, width, height = region
-    return slice(y, y + height), slice(x, x + width)
+_COLUMNS = ("blocks", "recognizer", "group", "tau")
+
+
+def _restore_face(protected: AnyCarrier, payload: Payload) -> AnyCarrier:
+    (face,) = payload.faces
+    own = np.unpackbits(np.frombuffer(payload.saved[2 * DIGEST :], np.uint8), count=len(face.blocks)).astype(bool)
+    part = replace(face, **{name: getattr(face, name)[own] for name in _COLUMNS})
+    there = protected.under(part)
+    if there == payload.saved[DIGEST : 2 * DIGEST] != payload.saved[:DIGEST]:
+        raise ForeignKey(f"face {face.number} is restored already")
+    if there != payload.saved[:DIGEST]:
+        raise ForeignKey(
+            f"the key is another photo's, or face {face.number} was edited or recompressed: find the file as it was "
+            "written"
+        )
+    return protected.take_off(face)
+
+
+def _check_size(protected: Carrier, payload: Payload) -> None:
+    size, wanted = protected.size, (payload.width, payload.height, payload.mode)
+    if size != wanted:
+        raise ForeignKey(
+            "the key is for a picture of {}x{} {}, this one is {}x{} {}: find the protected file as it was "
+            "written".format(*wanted, *size)
+        )

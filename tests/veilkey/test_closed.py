@@ -13,13 +13,12 @@ import h5py
 import numpy as np
 import pytest
 
-from keys import envelope
+from keys import envelope, keyring
 from keys.payload import to_bytes
 from keys.recipients import PassphraseIdentity, PassphraseRecipient, X25519Identity, load_identity, load_recipient
-from veilkey import api
-from veilkey.carriers import Picture, encode_png, read_photo
+from veilkey.carriers import Picture, Pixels, encode_png, open_photo, read_photo
 from veilkey.errors import ForeignKey, KeyFileError
-from veilkey.restorer import restore_picture
+from veilkey.restorer import restore, restore_file
 
 SECONDS = 2.0
 MEMORY = 500 * 2**20
@@ -28,7 +27,7 @@ MEMORY = 500 * 2**20
 def restored(image: np.ndarray, key: bytes, identity: X25519Identity | PassphraseIdentity) -> np.ndarray | None:
     """What restoring gives, or None where it refuses as it should."""
     try:
-        return restore_picture(Picture(image, "RGB"), api.unseal(key, identity)).pixels
+        return restore(Pixels(Picture(image, "RGB")), keyring.unseal(key, identity)).picture.pixels
     except (KeyFileError, ForeignKey) as error:
         assert str(error) and "\n" not in str(error)
         return None
@@ -90,18 +89,18 @@ def test_pictures_that_show_the_same_do_not_matter(protected: SimpleNamespace, k
     for kind, options in (("PNG", {"optimize": True}), ("TIFF", {}), ("BMP", {}), ("WEBP", {"lossless": True})):
         buffer = io.BytesIO()
         Image.fromarray(protected.image).save(buffer, kind, **options)
-        again = read_photo(buffer.getvalue())
-        payload = api.unseal(protected.key, identity)
-        assert np.array_equal(restore_picture(again, payload).pixels, protected.original)
+        again = open_photo(buffer.getvalue())
+        payloads = keyring.unseal(protected.key, identity)
+        assert np.array_equal(restore(again, payloads).picture.pixels, protected.original)
 
 
 def test_a_key_with_an_altered_lattice_gives_nothing(protected: SimpleNamespace, key_pair: SimpleNamespace) -> None:
     """Sealed properly, by someone who can, but not what `protect` made: it does not lead to the original."""
-    payload = api.unseal(protected.key, load_identity(key_pair.private))
+    (payload,) = keyring.unseal(protected.key, load_identity(key_pair.private))
     lattice = payload.faces[0].lattice
     lattice[np.unravel_index(np.abs(lattice.astype(int)).argmax(), lattice.shape)] = 0
     with pytest.raises(ForeignKey, match="original"):
-        restore_picture(Picture(protected.image, "RGB"), payload)
+        restore_file(open_photo(protected.file), [payload])
 
 
 # One of each by the command, with what it costs.

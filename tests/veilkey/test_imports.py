@@ -11,7 +11,7 @@ RESTORE = """
 import veilkey
 from pathlib import Path
 restored = veilkey.restore({file!r}, {key!r}, passphrase={passphrase!r})
-assert restored.size == (512, 512)
+assert restored == Path({photo!r}).read_bytes()
 """
 RESTORE_COMMAND = """
 from veilkey.cli import main

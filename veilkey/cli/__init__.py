@@ -17,6 +17,7 @@ for command in (
     photos.restore,
     photos.inspect,
     photos.keygen,
+    photos.faces,
     photos.demo,
     ask.ask,
     evaluate.evaluate,

@@ -1,8 +1,10 @@
 """Who a key is sealed for or opened by: files, passphrase files, and prompts where there is a terminal."""
 
+import re
 import sys
 import unicodedata
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +13,28 @@ import click
 from keys.errors import BadIdentity, PassphraseNeeded
 from veilkey.errors import UsageError
 
+_FACE = re.compile(r"(?:(\d{1,3}|all):)?(.*)", re.DOTALL)
 
-def recipients_of(files: Sequence[Path], passphrase_file: str | None) -> list[Any]:
-    """Who may restore: the public keys in `files`, the passphrase in a file, or one that a terminal is asked for."""
+
+def recipients_of(named: Sequence[str], passphrase_file: str | None) -> list[Any]:
+    """Who may restore what: the public keys of `named` (NAME.pub.pem, all:NAME.pub.pem or, for one face,
+    N:NAME.pub.pem), and for the whole photo the passphrase in a file, or one that a terminal is asked for."""
     from keys.recipients import PassphraseRecipient, load_recipient
+    from veilkey.issuing import Issued
 
-    found: list[Any] = [load_recipient(path) for path in files]
+    # One object a file: who is named for several faces is then seen to be the same.
+    load = cache(load_recipient)
+    found: list[Any] = []
+    for text in named:
+        face, path = _FACE.fullmatch(text).groups()  # type: ignore[union-attr]  # matches any text
+        found.append(Issued(load(Path(path)), None if face in (None, "all") else int(face)))
     if passphrase_file is not None:
-        found.append(PassphraseRecipient(read_passphrase(passphrase_file)))
+        found.append(Issued(PassphraseRecipient(read_passphrase(passphrase_file))))
     if not found:
         if not sys.stdin.isatty():
             raise UsageError("nobody could restore: pass -r NAME.pub.pem or --passphrase-file F")
         typed = click.prompt("Passphrase for the key", hide_input=True, confirmation_prompt=True, err=True)
-        found.append(PassphraseRecipient(_normal(typed)))
+        found.append(Issued(PassphraseRecipient(_normal(typed))))
     return found
 
 

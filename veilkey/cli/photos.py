@@ -12,19 +12,47 @@ from veilkey.cli.running import each, reporting
 PATH = click.Path(path_type=Path)
 
 
+def _numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    """Faces' numbers with commas between."""
+    if value is None:
+        return None
+    try:
+        numbers = tuple(int(part) for part in value.split(","))
+    except ValueError:
+        numbers = (0,)
+    if min(numbers) < 1:
+        raise click.BadParameter(f"{value!r} is no list of numbers from 1, such as 1,3", context, parameter)
+    return numbers
+
+
 @click.command()
 @click.argument("photos", nargs=-1, required=True, type=PATH, metavar="PHOTO...")
 @click.option("-o", "--output", type=PATH, help="Protected file, or the folder for several photos.")
 @click.option("-k", "--key", "key_output", type=PATH, help="Key file, or the folder for several keys.")
-@click.option("-r", "--recipient", "recipients", multiple=True, type=PATH, help="NAME.pub.pem of who may restore.")
+@click.option(
+    "-r",
+    "--recipient",
+    "recipients",
+    multiple=True,
+    metavar="[N:]NAME.pub.pem",
+    help="Who may restore the photo, or with N: before it only that face.",
+)
 @click.option("--passphrase-file", metavar="F|-", help="File (or - for standard input) with a passphrase.")
 @click.option("--strength", type=click.Choice(["light", "standard", "strong"]), default="standard", show_default=True)
 @click.option("--target", metavar="NAMES|all", help="Recognizers to attack, commas between; the others judge.")
 @click.option("--refine", type=click.IntRange(0, 1000), help="Gradient steps a face; 0 for the generator alone.")
 @click.option("--noise", type=click.Choice(["gaussian", "feature-pixels"]), help="What the generator starts from.")
-@click.option("--face", type=click.IntRange(1), help="Protect only this face, counted from 1 by size.")
+@click.option(
+    "--face", "--faces", "faces", callback=_numbers, metavar="N,N...", help="Only these; see `veilkey faces`."
+)
+@click.option("--only-matching", type=PATH, metavar="REFERENCE", help="Only faces of the person in this photo.")
+@click.option(
+    "--except-matching", type=PATH, metavar="REFERENCE", help="All faces but those of the person in this photo."
+)
 @click.option("--min-size", type=click.IntRange(0), default=0, help="Leave faces under so many pixels as they are.")
 @click.option("--allow-no-face", is_flag=True, help="Let a photo without a face pass, unchanged.")
+@click.option("--exact-file", is_flag=True, help="Have the file's bytes come back, even if that makes the key larger.")
+@click.option("--keep-times", is_flag=True, help="Give the protected file the photo's time.")
 @click.option("--show", is_flag=True, help="Also write a picture of the template over the protected face.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a photo on standard output.")
@@ -32,25 +60,30 @@ def protect(
     photos: tuple[Path, ...],
     output: Path | None,
     key_output: Path | None,
-    recipients: tuple[Path, ...],
+    recipients: tuple[str, ...],
     passphrase_file: str | None,
     target: str | None,
+    only_matching: Path | None,
+    except_matching: Path | None,
+    exact_file: bool,
+    keep_times: bool,
     show: bool,
     force: bool,
     as_json: bool,
     **settings: Any,
 ) -> None:
     """Change the faces in photos so that recognizers no longer match them, and issue a key for each photo."""
-    from veilkey.commands import Names, protect_photo
+    from veilkey.commands import Names, protect_photo, references
 
     with reporting():
-        sealed_for = recipients_of(recipients, passphrase_file)
+        issued = recipients_of(recipients, passphrase_file)
         names = Names.protecting(photos, output, key_output, show)
         names.check(force)
         given = {name: value for name, value in settings.items() if value is not None}
+        given |= references(only_matching, except_matching)
 
         def one(photo: Path) -> tuple[dict[str, Any], str]:
-            facts = protect_photo(photo, names[photo], sealed_for, target, given, force)
+            facts = protect_photo(photo, names[photo], issued, target, given, exact_file, keep_times, force)
             return facts, _protected_line(facts)
 
         each(photos, one, as_json, "protecting")
@@ -62,6 +95,7 @@ def protect(
 @click.option("-i", "--identity", type=PATH, help="NAME.pem that the key was issued to.")
 @click.option("--passphrase-file", metavar="F|-", help="File (or - for standard input) with the passphrase.")
 @click.option("-o", "--output", type=PATH, help="Restored file, or the folder for several.")
+@click.option("--keep-times", is_flag=True, help="Give the restored file the original's time.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a photo on standard output.")
 def restore(
@@ -70,10 +104,11 @@ def restore(
     identity: Path | None,
     passphrase_file: str | None,
     output: Path | None,
+    keep_times: bool,
     force: bool,
     as_json: bool,
 ) -> None:
-    """Give the originals back, to the last bit."""
+    """Give the originals back, to the last bit; or of each only the faces that the key is for."""
     from veilkey.commands import Names, restore_photo
 
     with reporting():
@@ -82,8 +117,8 @@ def restore(
         names.check(force)
 
         def one(photo: Path) -> tuple[dict[str, Any], str]:
-            facts = restore_photo(photo, names[photo], opener, force)
-            return facts, f"{photo} -> {facts['restored']}: identical to the original"
+            facts = restore_photo(photo, names[photo], opener, keep_times, force)
+            return facts, _restored_line(facts)
 
         each(protected, one, as_json, "restoring")
 
@@ -125,6 +160,32 @@ def demo(photo: Path | None, output: Path) -> None:
 
     with reporting():
         run(photo, output, click.echo)
+
+
+@click.command()
+@click.argument("photo", type=PATH)
+@click.option("--show", type=PATH, metavar="OUT.png", help="Write the photo with the faces' boxes and numbers.")
+@click.option("--force", is_flag=True, help="Replace the file that is there.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+def faces(photo: Path, show: Path | None, force: bool, as_json: bool) -> None:
+    """Number the faces in a photo, as --faces and -r N: count them."""
+    from veilkey.commands import find_faces
+
+    with reporting():
+        facts = find_faces(photo, show, force)
+        lines = [
+            f"face {face['number']}: {face['box'][2]}x{face['box'][3]} pixels at {face['box'][0]}, {face['box'][1]}"
+            for face in facts["faces"]
+        ]
+        click.echo(json.dumps(facts) if as_json else "\n".join(lines) or f"{photo}: no face found")
+
+
+def _restored_line(facts: dict[str, Any]) -> str:
+    if facts["faces"] != "all":
+        some = ", ".join(map(str, facts["faces"]))
+        return f"{facts['photo']} -> {facts['restored']}: face {some} as in the original, the rest still protected"
+    what = "byte for byte" if facts["identical"] == "file" else "pixel for pixel"
+    return f"{facts['photo']} -> {facts['restored']}: identical to the original, {what}"
 
 
 def _protected_line(facts: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from perturbation_gen.budget import flip, ssim
-from veilkey.restorer import window
+from veilkey.carriers.noise import window
 
 # Raised whenever a measure changes, so that old entries in stores are not used.
 VERSION = 1

@@ -19,7 +19,7 @@ import pytest
 
 from keys.payload import to_bytes
 from veilkey import api, recognizers
-from veilkey.carriers import Picture
+from veilkey.carriers import Picture, Pixels
 from veilkey.errors import UsageError
 from veilkey.evaluation import attacks, measured, methods, tables, transforms
 from veilkey.evaluation.attacks import average, purify, subtract
@@ -184,13 +184,13 @@ def victim(protected: SimpleNamespace, close_up: np.ndarray, tmp_path_factory: p
         return Sample("Eileen Collins", "portrait", digest_of(image), image, finder.find(image)[0])
 
     bright = cv2.convertScaleAbs(close_up, alpha=1.1)
-    changed, _, _ = api.protector().protect(Picture(bright, "RGB"), Settings())
+    changed, _, _ = api.protector().protect(Pixels(Picture(bright, "RGB")), Settings())
     return Victim(
         case=make_case("veilkey-standard", ("dlib",), 0.973),
         protected=sample(protected.image),
         original=lambda: sample(protected.original),
         attacked=("dlib",),
-        known=(sample(bright), sample(changed.rgb())),
+        known=(sample(bright), sample(changed.picture.rgb())),
         learned=None,
         store=Store(tmp_path_factory.mktemp("keys")),
     )

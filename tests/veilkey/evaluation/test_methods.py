@@ -9,6 +9,7 @@ from skimage.metrics import structural_similarity
 
 from perturbation_gen.budget import STRENGTHS
 from perturbation_gen.target import load_space
+from veilkey.carriers.noise import window
 from veilkey.errors import UsageError
 from veilkey.evaluation import methods
 from veilkey.evaluation.methods import fawkes, features, square, twist, views
@@ -18,7 +19,6 @@ from veilkey.evaluation.sample import Sample, digest_of
 from veilkey.faces import FaceFinder, map_points
 from veilkey.recognizers.dlib_resnet import DlibResNet
 from veilkey.recognizers.gradient import load_gradient
-from veilkey.restorer import window
 
 BUDGET = 0.96
 QUERIES = 10

@@ -7,14 +7,15 @@ import numpy as np
 from keys.payload import Payload, from_bytes, to_bytes
 from mask_template.template import fixed_point, mask_in_photo
 from perturbation_gen.lattice import expand
-from veilkey.carriers import Picture
+from veilkey.carriers import Picture, Pixels
+from veilkey.carriers.noise import window
 from veilkey.errors import ForeignKey
 from veilkey.evaluation.attacks.each_photo import PhotoAttack, Victim
 from veilkey.evaluation.methods import ours
 from veilkey.evaluation.sample import Sample
 from veilkey.faces import CROP_SIZE
 from veilkey.faces.geometry import source_box
-from veilkey.restorer import restore_picture, window
+from veilkey.restorer import restore
 
 
 class OtherKey(PhotoAttack):
@@ -33,7 +34,7 @@ class OtherKey(PhotoAttack):
         assert victim.known is not None
         key = _key(victim, victim.known[0])
         try:
-            restored = restore_picture(Picture(victim.protected.image, "RGB"), key).rgb()
+            restored = restore(Pixels(Picture(victim.protected.image, "RGB")), [key]).picture.rgb()
         except ForeignKey:
             restored = victim.protected.image
         return {"restore": restored, "force": _forced(victim.protected, key)}
@@ -50,10 +51,10 @@ def _key(victim: Victim, other: Sample) -> Payload:
         from veilkey.protector import Settings
 
         settings = Settings(strength=victim.case.method.split("-")[1])
-        _, payload, _ = ours.protector(victim.case.attacked).protect(Picture(other.image, "RGB"), settings)
+        _, payload, _ = ours.protector(victim.case.attacked).protect(Pixels(Picture(other.image, "RGB")), settings)
         return np.frombuffer(to_bytes(payload), np.uint8)
 
-    return from_bytes(victim.store.array(("issued key", victim.case.key, other.digest), issue).tobytes())
+    return from_bytes(victim.store.array(("issued key 2", victim.case.key, other.digest), issue).tobytes())
 
 
 def _forced(protected: Sample, key: Payload) -> np.ndarray:

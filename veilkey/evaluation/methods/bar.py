@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from veilkey.carriers.noise import window
 from veilkey.evaluation.methods.base import Method, Outcome
 from veilkey.evaluation.sample import Sample
-from veilkey.restorer import window
 
 
 class Bar(Method):

@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
+from veilkey.carriers.noise import window
 from veilkey.evaluation.methods.base import Method, Outcome
 from veilkey.evaluation.sample import Sample
-from veilkey.restorer import window
 
 SIGMA = 0.1
 """Standard deviation, in longer sides of the face box."""

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from veilkey.carriers import Picture
+from veilkey.carriers import Picture, Pixels
 from veilkey.evaluation.methods.base import Method, Outcome
 from veilkey.evaluation.sample import Sample
-from veilkey.restorer import undo
+from veilkey.restorer import take_off_all
 
 if TYPE_CHECKING:
     from veilkey.protector import Protector
@@ -39,12 +39,12 @@ class _Veilkey(Method):
     def protect(self, sample: Sample, random: np.random.Generator) -> Outcome:
         from veilkey.protector import Settings
 
-        picture = Picture(sample.image, "RGB")
+        photo = Pixels(Picture(sample.image, "RGB"))
         settings = Settings(strength=self.strength)
         if self.refine is not None:
             settings = replace(settings, refine=self.refine)
-        protected, payload, _ = protector(self.attacked).protect(picture, settings)
-        return Outcome(protected.rgb(), undo(protected, payload.faces).rgb())
+        protected, payload, _ = protector(self.attacked).protect(photo, settings)
+        return Outcome(protected.picture.rgb(), take_off_all(protected, payload.faces).picture.rgb())
 
 
 class Light(_Veilkey):
