@@ -2,8 +2,6 @@
 
 import io
 import json
-import subprocess
-import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -155,46 +153,13 @@ CLOSED: dict[str, Callable[[SimpleNamespace], Parts]] = {
 }
 
 
-# `ru_maxrss` of a child starts from what its parent held before it became another program, so the child tells itself.
-COMMAND = """
-import resource, sys
-from veilkey.cli import main
-try:
-    main(sys.argv[2:], prog_name="veilkey")
-finally:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    lines = dict(line.split(":") for line in open("/proc/self/status"))
-    with open(sys.argv[1], "w") as file:
-        print(usage.ru_utime + usage.ru_stime, int(lines["VmHWM"].split()[0]) * 1024, file=file)
-"""
-
-
-def run(arguments: list[str], folder: Path, environment: dict[str, str], cost: Path) -> SimpleNamespace:
-    """The command with what it cost: processor seconds, and the most memory that it held at once."""
-    done = subprocess.run(
-        [sys.executable, "-c", COMMAND, str(cost), *arguments],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
-    seconds, memory = map(float, cost.read_text().split())
-    return SimpleNamespace(code=done.returncode, error=done.stderr, output=done.stdout, seconds=seconds, memory=memory)
-
-
-linux = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="measures memory through /proc")
-
-
-@linux
 @pytest.mark.parametrize("name", CLOSED)
 def test_the_command_says_no(
     protected: SimpleNamespace,
     key_pair: SimpleNamespace,
     other_key: bytes,
-    environment: dict[str, str],
+    measured: Callable[..., SimpleNamespace],
     tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
     name: str,
 ) -> None:
     given = SimpleNamespace(**vars(protected), keys=key_pair, other=other_key)
@@ -210,7 +175,7 @@ def test_the_command_says_no(
         arguments += ["-i", str(parts.get("identity", key_pair.private))]
     before = {path.name for path in tmp_path.iterdir()}
 
-    done = run(arguments, tmp_path, environment, tmp_path_factory.mktemp("cost") / "cost")
+    done = measured(tmp_path, *arguments)
 
     assert done.code == 4, done.error
     assert done.error.startswith("veilkey: ") and done.error.count("\n") == 1, done.error
@@ -221,13 +186,12 @@ def test_the_command_says_no(
     assert done.memory < MEMORY
 
 
-@linux
 def test_the_command_says_yes(
-    protected: SimpleNamespace, key_pair: SimpleNamespace, environment: dict[str, str], tmp_path: Path
+    protected: SimpleNamespace, key_pair: SimpleNamespace, measured: Callable[..., SimpleNamespace], tmp_path: Path
 ) -> None:
     (tmp_path / "a.veiled.png").write_bytes(protected.file.read_bytes())
     (tmp_path / "a.veiled.png.veilkey").write_bytes(protected.key)
-    done = run(["restore", "a.veiled.png", "-i", str(key_pair.private)], tmp_path, environment, tmp_path / "cost")
+    done = measured(tmp_path, "restore", "a.veiled.png", "-i", str(key_pair.private))
     assert done.code == 0, done.error
     assert np.array_equal(read_photo(tmp_path / "a.restored.png").pixels, protected.original)
     assert done.seconds < SECONDS and done.memory < MEMORY

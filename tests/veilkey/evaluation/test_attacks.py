@@ -230,7 +230,7 @@ def test_another_key_is_refused_and_its_lattice_useless(victim: Victim, protecte
     assert attack.note("restore", ["a", "b"], ["a", "c"]) == "refused 1 of 2 times"
     # The right key opens it, and so does its lattice where the face is found in the same place.
     assert victim.known is not None
-    key = ("issued key", victim.case.key, "the right one")
+    key = ("issued key 2", victim.case.key, "the right one")
     victim.store.array(key, lambda: np.frombuffer(to_bytes(protected.payload), np.uint8))
     own = replace(
         victim,
