@@ -10,8 +10,8 @@ from keys.payload import Payload
 from keys.recipients import Identity
 from mask_template.grid import GROUPS
 from veilkey import api
-from veilkey.carriers import Picture, encode_png, format_of, open_photo, read_file
-from veilkey.errors import OutputExists, UnreadablePhoto, UsageError
+from veilkey.carriers import PhotoFile, Picture, encode_png, format_of, open_photo, read_file
+from veilkey.errors import ForeignKey, OutputExists, UnreadablePhoto, UsageError
 from veilkey.files import write_new
 from veilkey.issuing import Issued, complete, seal
 from veilkey.restorer import restore_file
@@ -56,8 +56,9 @@ class Names(Mapping[Path, Files]):
         return cls(files, list(photos), written)
 
     @classmethod
-    def restoring(cls, photos: Sequence[Path], output: Path | None, key: Path | None) -> "Names":
-        """photo.veiled.jpg -> photo.restored.jpg; its key is photo.veiled.jpg.veilkey, or where -k says."""
+    def restoring(cls, photos: Sequence[Path], output: Path | None, key: Path | None, approximately: bool) -> "Names":
+        """photo.veiled.jpg -> photo.restored.jpg, or photo.approximate.png where only that is possible; its key is
+        photo.veiled.jpg.veilkey, or where -k says."""
         files, written = {}, []
         for photo in photos:
             stem = photo.stem.removesuffix(".veiled")
@@ -65,6 +66,8 @@ class Names(Mapping[Path, Files]):
             key_file = _place(key, photo.with_name(photo.name + ".veilkey"), len(photos), "-k")
             files[photo] = Files(picture, key_file)
             written.append(picture)
+            if approximately and approximate_name(picture) != picture:
+                written.append(approximate_name(picture))
         return cls(files, [*photos, *(one.key for one in files.values())], written)
 
     def check(self, force: bool) -> None:
@@ -95,6 +98,12 @@ def _ending(photo: Path) -> str:
     except UnreadablePhoto:
         return photo.suffix  # what is wrong with it will be said when its turn comes
     return photo.suffix if photo.suffix.lower() in suffixes else suffixes[0]
+
+
+def approximate_name(picture: Path) -> Path:
+    """Where an approximate restore goes in place of `picture`: its name says what it is."""
+    stem = picture.stem.removesuffix(".restored").removesuffix(".approximate")
+    return picture.with_name(stem + ".approximate.png")
 
 
 def _place(wanted: Path | None, default: Path, photos: int, option: str) -> Path:
@@ -162,10 +171,22 @@ def find_faces(photo: Path, show: Path | None, force: bool) -> dict[str, Any]:
     return {"photo": str(photo), "faces": [{"number": n, "box": list(box)} for n, box in enumerate(boxes, 1)]}
 
 
-def restore_photo(protected: Path, files: Files, opener: Identity, keep_times: bool, force: bool) -> dict[str, Any]:
-    """Restore one file; what --json says of it."""
+def restore_photo(
+    protected: Path, files: Files, opener: Identity, approximately: bool, keep_times: bool, force: bool
+) -> dict[str, Any]:
+    """Restore one file; what --json says of it. `approximately`: where it was changed, as well as can be."""
     payloads = keyring.unseal(api.read_key(files.key), opener)
-    restored = restore_file(open_photo(protected), payloads)
+    photo = open_photo(protected)
+    try:
+        restored = restore_file(photo, payloads)
+    except ForeignKey as error:
+        from veilkey.approximate import is_copy
+
+        if approximately:
+            return _approximate_photo(protected, photo, files, payloads, force)
+        if is_copy(photo, payloads):
+            raise ForeignKey(f"{error}, or pass --approximate for an estimate of the original") from None
+        raise
     first = payloads[0]
     picture = files.picture
     if restored.exact and Path(first.name).suffix.lower() not in (picture.suffix.lower(), ""):
@@ -180,6 +201,28 @@ def restore_photo(protected: Path, files: Files, opener: Identity, keep_times: b
         "original_name": first.name,
         "faces": "all" if first.whole else sorted(number for payload in payloads for number in payload.numbers),
         "identical": "file" if restored.exact else "pixels",
+        "approximate": False,
+    }
+
+
+def _approximate_photo(
+    copy: Path, photo: PhotoFile, files: Files, payloads: Sequence[Payload], force: bool
+) -> dict[str, Any]:
+    from veilkey.approximate import approximate
+
+    found = approximate(photo, payloads)
+    picture = approximate_name(files.picture)
+    write_new([(picture, found.encode())], force)
+    return {
+        "photo": str(copy),
+        "key": str(files.key),
+        "restored": str(picture),
+        "original_name": payloads[0].name,
+        "faces": list(found.faces),
+        "identical": False,
+        "approximate": True,
+        "estimated_error": round(found.error, 2),
+        "scale": round(found.scale, 4),
     }
 
 

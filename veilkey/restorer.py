@@ -38,7 +38,7 @@ def restore(protected: AnyCarrier, payloads: Sequence[Payload]) -> AnyCarrier:
         if payload.whole:
             if protected.digest() != payload.protected_digest:
                 raise ForeignKey(
-                    "the key is another photo's, or this one was edited or recompressed: find the file as it was "
+                    "the key is another photo's, or this one was recompressed or edited: find the file as it was "
                     "written"
                 )
             restored = take_off_all(restored, payload.faces)
@@ -113,7 +113,7 @@ def _restore_face(protected: AnyCarrier, payload: Payload) -> AnyCarrier:
         raise ForeignKey(f"face {face.number} is restored already")
     if there != payload.saved[:DIGEST]:
         raise ForeignKey(
-            f"the key is another photo's, or face {face.number} was edited or recompressed: find the file as it was "
+            f"the key is another photo's, or face {face.number} was recompressed or edited: find the file as it was "
             "written"
         )
     return protected.take_off(face)
@@ -123,6 +123,6 @@ def _check_size(protected: Carrier, payload: Payload) -> None:
     size, wanted = protected.size, (payload.width, payload.height, payload.mode)
     if size != wanted:
         raise ForeignKey(
-            "the key is for a picture of {}x{} {}, this one is {}x{} {}: find the protected file as it was "
-            "written".format(*wanted, *size)
+            "the key is for a picture of {}x{} {}, this one is {}x{} {}, another or a resized or cropped one: find the "
+            "file as it was written".format(*wanted, *size)
         )

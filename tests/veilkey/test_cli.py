@@ -215,6 +215,25 @@ def test_json_of_a_photo_without_room_for_a_change(veilkey_command: Command, fil
     assert "warning" in done.stderr
 
 
+def test_a_changed_copy_is_estimated_only_where_that_is_asked_for(veilkey_command: Command, files: Path) -> None:
+    Image.open(files / "done.veiled.png").save(files / "copy.jpg", quality=80)
+    before = names(files)
+    command = ("restore", "copy.jpg", "-k", "done.veiled.png.veilkey", "-i", "alice.pem")
+    refused = veilkey_command(*command)
+    assert refused.returncode == 4 and "--approximate" in refused.stderr and new(files, before) == set()
+    done = veilkey_command(*command, "--approximate", "--json")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["approximate"] is True and facts["identical"] is False and 0 < facts["estimated_error"] < 20
+    assert new(files, before) == {"copy.approximate.png"} == {facts["restored"]}
+    assert "not the original" in Image.open(files / "copy.approximate.png").text["veilkey"]
+    # What was not changed is restored, whatever is asked for; what the key is not for, never.
+    exact = veilkey_command("restore", "done.veiled.png", "-i", "alice.pem", "--approximate", "--json")
+    assert exact.returncode == 0 and json.loads(exact.stdout)["approximate"] is False
+    other = veilkey_command("restore", "photo.jpg", *command[2:], "--approximate")
+    assert other.returncode == 4 and not (files / "photo.approximate.png").exists()
+
+
 def test_force_replaces_and_nothing_else_does(veilkey_command: Command, files: Path) -> None:
     command = ("protect", "photo.png", "-r", "alice.pub.pem", *FAST)
     assert veilkey_command(*command).returncode == 0

@@ -95,6 +95,9 @@ def protect(
 @click.option("-i", "--identity", type=PATH, help="NAME.pem that the key was issued to.")
 @click.option("--passphrase-file", metavar="F|-", help="File (or - for standard input) with the passphrase.")
 @click.option("-o", "--output", type=PATH, help="Restored file, or the folder for several.")
+@click.option(
+    "--approximate", "approximately", is_flag=True, help="Of a changed copy, write an estimate of the original."
+)
 @click.option("--keep-times", is_flag=True, help="Give the restored file the original's time.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a photo on standard output.")
@@ -104,6 +107,7 @@ def restore(
     identity: Path | None,
     passphrase_file: str | None,
     output: Path | None,
+    approximately: bool,
     keep_times: bool,
     force: bool,
     as_json: bool,
@@ -113,11 +117,11 @@ def restore(
 
     with reporting():
         opener = identity_of(identity, passphrase_file)
-        names = Names.restoring(protected, output, key_input)
+        names = Names.restoring(protected, output, key_input, approximately)
         names.check(force)
 
         def one(photo: Path) -> tuple[dict[str, Any], str]:
-            facts = restore_photo(photo, names[photo], opener, keep_times, force)
+            facts = restore_photo(photo, names[photo], opener, approximately, keep_times, force)
             return facts, _restored_line(facts)
 
         each(protected, one, as_json, "restoring")
@@ -181,6 +185,11 @@ def faces(photo: Path, show: Path | None, force: bool, as_json: bool) -> None:
 
 
 def _restored_line(facts: dict[str, Any]) -> str:
+    if facts["approximate"]:
+        return (
+            f"{facts['photo']} -> {facts['restored']}: APPROXIMATE, not the original: face "
+            f"{', '.join(map(str, facts['faces']))} is off by about {facts['estimated_error']:.1f} of 255 grey levels"
+        )
     if facts["faces"] != "all":
         some = ", ".join(map(str, facts["faces"]))
         return f"{facts['photo']} -> {facts['restored']}: face {some} as in the original, the rest still protected"
