@@ -51,6 +51,7 @@ Measured = dict[str, float]
 """What one run gave: "seconds", and what else belongs to it."""
 
 REFINED = Settings()
+CAMERA = [cv2.IMWRITE_JPEG_QUALITY, 92]
 GENERATOR = Settings(refine=0)
 PORTRAIT = (slice(0, 384), slice(80, 368))
 """Rows and columns of the astronaut that make an upright portrait, 3 to 4."""
@@ -77,7 +78,7 @@ LAUNCHER = """
 import os, sys, time
 quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
 start = time.perf_counter()
-child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet)
+child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet)
 _, status, usage = os.wait4(child, 0)
 print(time.perf_counter() - start, usage.ru_maxrss, os.waitstatus_to_exitcode(status))
 """
@@ -167,14 +168,18 @@ class Warm:
 class Cold:
     """Commands as processes of their own, on one photo."""
 
-    def __init__(self, picture: Picture, folder: Path, name: str) -> None:
-        self._identity, self._recipient = generate(folder / name)
-        self._photo, self._veiled = folder / f"{name}.png", folder / f"{name}.veiled.png"
-        self._key, self._restored = folder / f"{name}.veilkey", folder / f"{name}.restored.png"
-        self._photo.write_bytes(encode_png(picture))
+    def __init__(self, photo: bytes, folder: Path, name: str) -> None:
+        """`name`: of the photo's file, which decides nothing but how the others are called."""
+        self._photo = folder / name
+        self._veiled, self._restored = (
+            self._photo.with_stem(f"{self._photo.stem}.{way}") for way in ("veiled", "back")
+        )
+        self._key = self._photo.with_suffix(".veilkey")
+        self._identity, self._recipient = generate(self._photo.with_suffix(""))
+        self._photo.write_bytes(photo)
 
     def protect(self) -> Measured:
-        run = launch(
+        run = launch_python(
             *("-m", "veilkey.cli", "protect", self._photo, "-o", self._veiled, "-k", self._key),
             *("-r", self._recipient, "--force"),
         )
@@ -183,18 +188,28 @@ class Cold:
 
     def restore(self) -> Measured:
         """Of what the last `protect` wrote."""
-        return launch(
+        return launch_python(
             *("-m", "veilkey.cli", "restore", self._veiled, "-o", self._restored, "-k", self._key),
             *("-i", self._identity, "--force"),
         )
 
     def decode_and_encode(self) -> Measured:
         """The picture that `restore` reads, through OpenCV."""
-        return launch("-c", f"import cv2; cv2.imwrite({str(self._restored)!r}, cv2.imread({str(self._veiled)!r}))")
+        return launch_python(
+            "-c", f"import cv2; cv2.imwrite({str(self._restored)!r}, cv2.imread({str(self._veiled)!r}))"
+        )
+
+    def transcode_and_decode(self) -> Measured:
+        """The JPEG that `restore` reads, through libjpeg's own programs."""
+        runs = [
+            launch(*command, "-outfile", os.devnull, self._veiled)
+            for command in (("jpegtran", "-copy", "all"), ("djpeg",))
+        ]
+        return {"seconds": sum(run["seconds"] for run in runs), "memory": max(run["memory"] for run in runs)}
 
     @staticmethod
     def import_cv2() -> Measured:
-        return launch("-c", "import cv2")
+        return launch_python("-c", "import cv2")
 
 
 def require_one_face(found: Sequence[Any]) -> None:
@@ -203,11 +218,15 @@ def require_one_face(found: Sequence[Any]) -> None:
         raise click.ClickException(f"the photo should have one face, and {len(found)} were found")
 
 
+def launch_python(*arguments: str | Path) -> Measured:
+    return launch(sys.executable, *arguments)
+
+
 def launch(*arguments: str | Path) -> Measured:
-    """Run Python; wall-clock seconds and peak memory in bytes of that process alone."""
+    """Run a program; wall-clock seconds and peak memory in bytes of that process alone."""
     # An installed package is compiled; a checkout must be allowed to be.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    command = [sys.executable, "-S", "-c", LAUNCHER, sys.executable, *map(str, arguments)]
+    command = [sys.executable, "-S", "-c", LAUNCHER, *map(str, arguments)]
     done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     seconds, peak, status = done.stdout.split() or ("0", "0", "no answer")
     if status != "0":
@@ -243,7 +262,9 @@ def measure(folder: Path, repeats: int) -> tuple[list[Row], dict[str, dict[str, 
     """The table's rows, and the warm runs, whose parts are shown apart."""
     astronaut = skimage.data.astronaut()
     photo = scaled(astronaut, 1000, 1000)
-    one, large = Cold(photo, folder, "photo"), Cold(scaled(astronaut[PORTRAIT], 3000, 4000), folder, "portrait")
+    portrait = scaled(astronaut[PORTRAIT], 3000, 4000)
+    one, large = Cold(encode_png(photo), folder, "photo.png"), Cold(encode_png(portrait), folder, "portrait.png")
+    camera = Cold(cv2.imencode(".jpg", portrait.pixels[..., ::-1], CAMERA)[1].tobytes(), folder, "camera.jpg")
     cold = take_turns(
         {
             "import": one.import_cv2,
@@ -255,6 +276,11 @@ def measure(folder: Path, repeats: int) -> tuple[list[Row], dict[str, dict[str, 
         "cold, 1 megapixel",
     )
     heavy = take_turns({"protect": large.protect, "encode": large.decode_and_encode}, repeats, "cold, 12 megapixels")
+    jpeg = take_turns(
+        {"protect": camera.protect, "restore": camera.restore, "transcode": camera.transcode_and_decode},
+        repeats,
+        "cold, 12-megapixel JPEG",
+    )
     _, recipient = generate(folder / "warm")
     process = Warm(photo, recipient)
     warm = take_turns(
@@ -270,10 +296,11 @@ def measure(folder: Path, repeats: int) -> tuple[list[Row], dict[str, dict[str, 
     def seconds(runs: dict[str, dict[str, list]], what: str) -> list[float]:
         return runs[what]["seconds"]
 
-    def gigabytes(what: str) -> list[float]:
-        return [peak / 1e9 for peak in heavy[what]["memory"]]
+    def gigabytes(runs: dict[str, dict[str, list]], what: str) -> list[float]:
+        return [peak / 1e9 for peak in runs[what]["memory"]]
 
     png, opencv = "PNG encoding of the same picture", "`import cv2`, decode and encode the same picture"
+    libjpeg, transcoding = "`jpegtran -copy all` and `djpeg` of the same file", seconds(jpeg, "transcode")
     encoding, kibibytes = seconds(warm, "encode"), [size / 1024 for size in heavy["protect"]["key"]]
     rows = [
         Row("protect, warm, 1 face in 1 megapixel", png, seconds(warm, "refined"), encoding, "s", 0.6),
@@ -281,7 +308,7 @@ def measure(folder: Path, repeats: int) -> tuple[list[Row], dict[str, dict[str, 
         Row("`veilkey protect`, cold", "`import cv2`", seconds(cold, "protect"), seconds(cold, "import"), "s", 3),
         Row("`veilkey restore`, cold", opencv, seconds(cold, "restore"), seconds(cold, "encode"), "s", 0.6),
         Row("`veilkey protect`, cold, 12 megapixels", opencv, seconds(heavy, "protect"), seconds(heavy, "encode"), "s"),
-        Row("its peak memory", opencv, gigabytes("protect"), gigabytes("encode"), "GB", 1.5),
+        Row("its peak memory", opencv, gigabytes(heavy, "protect"), gigabytes(heavy, "encode"), "GB", 1.5),
         Row(
             "its key, 1 face",
             "the protected file",
@@ -290,6 +317,10 @@ def measure(folder: Path, repeats: int) -> tuple[list[Row], dict[str, dict[str, 
             "KiB",
             64,
         ),
+        Row("`veilkey protect`, cold, 12-megapixel JPEG", libjpeg, seconds(jpeg, "protect"), transcoding, "s"),
+        Row("its peak memory", libjpeg, gigabytes(jpeg, "protect"), gigabytes(jpeg, "transcode"), "GB"),
+        Row("`veilkey restore`, cold, of it", libjpeg, seconds(jpeg, "restore"), transcoding, "s", most=2),
+        Row("its peak memory", libjpeg, gigabytes(jpeg, "restore"), gigabytes(jpeg, "transcode"), "GB"),
     ]
     return rows, warm
 

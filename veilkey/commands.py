@@ -1,5 +1,6 @@
 """What the commands do for one photo: read, change, write."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +12,27 @@ from keys.recipients import Identity
 from mask_template.grid import GROUPS
 from veilkey import api
 from veilkey.carriers import PhotoFile, Picture, encode_png, format_of, open_photo, read_file
+from veilkey.carriers.sealed import SealedCarrier
 from veilkey.errors import ForeignKey, OutputExists, UnreadablePhoto, UsageError
 from veilkey.files import write_new
 from veilkey.issuing import Issued, complete, seal
 from veilkey.restorer import restore_file
 
+SEALED = (".webp", ".heic", ".heif", ".avif")
+"""Endings of files that a key holds whole."""
+
 
 @dataclass(frozen=True)
 class Files:
-    """The files of one photo: the picture and the key that are written or read, and what shows the template."""
+    """The files of one photo: the picture and the key that are written or read, and what shows the template.
+
+    renamed: nobody chose the picture's name, so its ending may be another one.
+    """
 
     picture: Path
     key: Path
     show: Path | None = None
+    renamed: bool = False
 
 
 class Names(Mapping[Path, Files]):
@@ -64,7 +73,7 @@ class Names(Mapping[Path, Files]):
             stem = photo.stem.removesuffix(".veiled")
             picture = _place(output, photo.with_name(stem + ".restored" + photo.suffix), len(photos), "-o")
             key_file = _place(key, photo.with_name(photo.name + ".veilkey"), len(photos), "-k")
-            files[photo] = Files(picture, key_file)
+            files[photo] = Files(picture, key_file, renamed=output is None or output.is_dir())
             written.append(picture)
             if approximately and approximate_name(picture) != picture:
                 written.append(approximate_name(picture))
@@ -77,17 +86,19 @@ class Names(Mapping[Path, Files]):
             UsageError: two photos lead to one file, an output is an input, or a folder is missing.
             OutputExists: a file is there already and `force` is false.
         """
-        taken: set[Path] = set()
+        taken: set[str] = set()  # a link to itself is nowhere, and no error here
         for path in self._written:
-            if path.resolve() in taken:
+            if os.path.realpath(path) in taken:
                 raise UsageError(f"two photos would both be written to {path}: protect them into different folders")
-            taken.add(path.resolve())
+            taken.add(os.path.realpath(path))
             if not path.parent.is_dir():
                 raise UsageError(f"{path.parent} is no folder: make it first")
+            if path.exists() and not path.is_file():
+                raise UsageError(f"{path} is no file, so it cannot be replaced: give another name with -o")
             if not force and path.exists():
                 raise OutputExists(f"{path} exists: give another name with -o, or --force to replace it")
         for path in self._read:
-            if path.resolve() in taken:
+            if os.path.realpath(path) in taken:
                 raise UsageError(f"{path} would be overwritten: give another name with -o")
 
 
@@ -162,6 +173,8 @@ def find_faces(photo: Path, show: Path | None, force: bool) -> dict[str, Any]:
     """The faces of a photo, numbered; what --json says of them. `show`: where to draw them."""
     from veilkey.faces import FaceFinder
 
+    if show and os.path.realpath(show) == os.path.realpath(photo):
+        raise UsageError(f"{photo} would be overwritten: give another name with --show")
     picture = open_photo(photo).picture
     boxes = [face.box for face in FaceFinder().find(picture.rgb())]
     if show:
@@ -189,8 +202,8 @@ def restore_photo(
         raise
     first = payloads[0]
     picture = files.picture
-    if restored.exact and Path(first.name).suffix.lower() not in (picture.suffix.lower(), ""):
-        # A protected file of another kind than the original: what comes back is named by what it is.
+    if files.renamed and first.kind == SealedCarrier.kind and Path(first.name).suffix.lower() in SEALED:
+        # The protected file is of another kind than the original: what comes back is named by what it is.
         picture = picture.with_suffix(Path(first.name).suffix)
     times = {picture: first.modified} if keep_times and first.modified else {}
     write_new([(picture, restored.data)], force, times)

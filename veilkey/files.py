@@ -28,6 +28,9 @@ def write_new(
     with ExitStack() as stack:
         staged = [stack.enter_context(_staged(path.parent, data)) for path, data in files]
         if force:
+            for path, _ in files:
+                if path.exists() and not path.is_file():
+                    raise OutputExists(f"{path} is no file, so it cannot be replaced: give another name with -o")
             for path, _ in reversed(files):
                 path.unlink(missing_ok=True)
         done: list[Path] = []

@@ -74,6 +74,8 @@ def seal(protected: Carrier, payload: Payload, issued: Sequence[Issued]) -> byte
                 f"face {one.face} is not protected, so nobody can restore it: name one of {_list(numbers)}"
             )
     whole = [one.recipient for one in issued if one.face is None]
+    if not whole and (lost := numbers - {one.face for one in issued}):
+        raise UsageError(f"nobody could restore face {_list(lost)}: name somebody for it, or for the whole photo")
     for one in issued:
         theirs = {other.face for other in issued if other.recipient is one.recipient}
         if theirs >= numbers and one.recipient not in whole:

@@ -54,10 +54,9 @@ def open_photo(source: Path | bytes) -> PhotoFile:
 
 def read_file(path: Path) -> bytes:
     """The bytes of a photo file. Raises UnreadablePhoto where that is no regular file, or too large."""
-    data = _begin(path, MAX_FILE)
-    if len(data) > MAX_FILE:
+    if path.is_file() and path.stat().st_size > MAX_FILE:
         raise UnreadablePhoto(f"{path.name}: is over {MAX_FILE >> 20} MiB: make it smaller")
-    return data
+    return _begin(path, MAX_FILE)
 
 
 def format_of(path: Path) -> type[PhotoFile]:

@@ -20,6 +20,7 @@ from veilkey.carriers.png_rows import passes
 from veilkey.errors import UnreadablePhoto
 
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_AT_ONCE = 1 << 20
 _MAX_PROFILE = 16 * 2**20
 _ALL_FILTERS = 0xF8  # libpng's PNG_ALL_FILTERS
 
@@ -103,12 +104,14 @@ def _decode(header: Header, chunks: list[Chunk], name: str) -> np.ndarray:
     # Without the other chunks nothing but the picture can fail, and no text is inflated. Unknown ones with a capital at
     # first say that who does not know them cannot show the picture.
     others = [chunk for chunk in chunks if chunk.kind == b"tRNS" or chunk.kind[:1].isupper() and chunk.kind != b"IDAT"]
+    parts = passes(header)
+    lengths = [part.height * (part.length + 1) for part in parts]
     try:
+        if _inflates_beyond(stream, sum(lengths)):
+            raise UnreadablePhoto(f"{name}: holds more than its picture: save it anew")
         if not header.interlaced:
             return _decode_rows(header, others, stream)
         # imagecodecs writes a warning to stderr for every interlaced file, so each pass is read as a file of its own.
-        parts = passes(header)
-        lengths = [part.height * (part.length + 1) for part in parts]
         inflated = zlib.decompressobj().decompress(stream, sum(lengths))
         whole = np.empty(0)
         for part, end in zip(parts, itertools.accumulate(lengths), strict=True):
@@ -122,6 +125,15 @@ def _decode(header: Header, chunks: list[Chunk], name: str) -> np.ndarray:
         return whole
     except (imagecodecs.PngError, zlib.error, ValueError, MemoryError) as error:
         raise UnreadablePhoto(f"{name}: damaged ({' '.join(str(error).split())[:80]}): get the file again") from None
+
+
+def _inflates_beyond(stream: bytes, length: int) -> bool:
+    """Whether a deflated stream gives more than `length` bytes; libpng would go on to its end."""
+    inflater = zlib.decompressobj()
+    while length and stream and not inflater.eof:
+        length -= len(inflater.decompress(stream, min(length, _AT_ONCE)))
+        stream = inflater.unconsumed_tail
+    return not inflater.eof and bool(inflater.decompress(stream, 1))
 
 
 def _decode_rows(header: Header, others: list[Chunk], stream: bytes) -> np.ndarray:

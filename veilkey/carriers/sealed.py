@@ -9,7 +9,7 @@ from PIL import Image
 
 from keys.payload import MAX_SAVED
 from veilkey.carriers import parts, riff
-from veilkey.carriers.limits import check_size
+from veilkey.carriers.limits import check_ratio, check_size
 from veilkey.carriers.picture import Picture, encode_png, from_pil
 from veilkey.carriers.pixels import PixelCarrier
 from veilkey.errors import UnreadablePhoto
@@ -76,6 +76,7 @@ def _decode(data: bytes, name: str) -> Picture:
             image = Image.open(io.BytesIO(data), formats=(kind,))
         with image:
             check_size(image.width, image.height, name)
+            check_ratio(3 * image.width * image.height, len(data), name)
             if kind != "HEIF" and getattr(image, "n_frames", 1) > 1:
                 raise UnreadablePhoto(f"{name}: is animated: save the picture you want as its own file")
             return from_pil(image, name)

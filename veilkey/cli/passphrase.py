@@ -12,6 +12,7 @@ import click
 
 from keys.errors import BadIdentity, PassphraseNeeded
 from veilkey.errors import UsageError
+from veilkey.files import read_limited
 
 _FACE = re.compile(r"(?:(\d{1,3}|all):)?(.*)", re.DOTALL)
 
@@ -61,7 +62,7 @@ def identity_of(file: Path | None, passphrase_file: str | None) -> Any:
 def read_passphrase(source: str) -> bytes:
     """First line of a file or of standard input, in the Unicode form that every keyboard's text is brought to."""
     try:
-        data = sys.stdin.buffer.readline(4097) if source == "-" else Path(source).read_bytes()[:4097]
+        data = sys.stdin.buffer.readline(4097) if source == "-" else read_limited(Path(source), 4096)
         line = data.split(b"\n")[0].rstrip(b"\r").decode()
     except UnicodeDecodeError:
         raise BadIdentity(f"{source}: the passphrase is not UTF-8 text") from None

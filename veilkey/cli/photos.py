@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from veilkey.cli.passphrase import identity_of, read_passphrase, recipients_of
-from veilkey.cli.running import each, reporting
+from veilkey.cli.running import each, plain, reporting
 
-PATH = click.Path(path_type=Path)
+PATH = click.Path(path_type=Path, readable=False)  # what cannot be read is said in one line
 
 
 def _numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -185,20 +185,22 @@ def faces(photo: Path, show: Path | None, force: bool, as_json: bool) -> None:
 
 
 def _restored_line(facts: dict[str, Any]) -> str:
+    done = f"{plain(facts['photo'])} -> {plain(facts['restored'])}"
     if facts["approximate"]:
         return (
-            f"{facts['photo']} -> {facts['restored']}: APPROXIMATE, not the original: face "
+            f"{done}: APPROXIMATE, not the original: face "
             f"{', '.join(map(str, facts['faces']))} is off by about {facts['estimated_error']:.1f} of 255 grey levels"
         )
     if facts["faces"] != "all":
         some = ", ".join(map(str, facts["faces"]))
-        return f"{facts['photo']} -> {facts['restored']}: face {some} as in the original, the rest still protected"
+        return f"{done}: face {some} as in the original, the rest still protected"
     what = "byte for byte" if facts["identical"] == "file" else "pixel for pixel"
-    return f"{facts['photo']} -> {facts['restored']}: identical to the original, {what}"
+    return f"{done}: identical to the original, {what}"
 
 
 def _protected_line(facts: dict[str, Any]) -> str:
-    lines = [f"{facts['photo']} -> {facts['protected']}, key {facts['key']} ({facts['key_bytes']} bytes)"]
+    photo, protected, key = (plain(facts[name]) for name in ("photo", "protected", "key"))
+    lines = [f"{photo} -> {protected}, key {key} ({facts['key_bytes']} bytes)"]
     for number, face in enumerate(facts["faces"], 1):
         for name, seen in face["recognizers"].items():
             verdict = "STILL MATCHES" if seen["matches"] else "no match"
@@ -207,7 +209,5 @@ def _protected_line(facts: dict[str, Any]) -> str:
             lines.append(f"  face {number}: {judge} {verdict}, {distance}, similarity to the eye {face['ssim']:.3f}")
             if seen["matches"]:
                 advice = "try --strength strong" if seen["attacked"] else f"name {name} in --target, too"
-                click.echo(
-                    f"veilkey: warning: {facts['photo']}: {name} still matches face {number}: {advice}", err=True
-                )
+                click.echo(f"veilkey: warning: {photo}: {name} still matches face {number}: {advice}", err=True)
     return "\n".join(lines)

@@ -23,13 +23,18 @@ def reporting() -> Iterator[None]:
         raise SystemExit(_complain(error)) from None
 
 
+def plain(name: object) -> str:
+    """A file name as one line shows it, whatever is in it."""
+    return "".join(one if one.isprintable() else "?" for one in str(name))
+
+
 def _complain(error: Exception, photo: Path | None = None) -> int:
     text = (
         f"{error.filename or photo}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
     )
     if photo is not None and str(photo) not in text and photo.name not in text:
         text = f"{photo}: {text}"
-    click.echo(f"veilkey: {' '.join(text.split())}", err=True)
+    click.echo(f"veilkey: {plain(' '.join(text.split()))}", err=True)
     return exit_code(error)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,7 +22,9 @@ from veilkey.carriers.jpeg.segments import parse
 from veilkey.carriers.noise import face_residual
 from veilkey.carriers.orientation import orientation_of, stored_region, to_stored, to_upright
 from veilkey.carriers.picture import Picture
+from veilkey.errors import UnreadablePhoto
 
+EXIF = 0xE1
 # What a baseline file can hold.
 _LEAST_DC, _MOST = -1024, 1023
 
@@ -51,9 +54,8 @@ class JpegCarrier(PhotoFile):
 
     @classmethod
     def read(cls, data: bytes, name: str) -> Self:
-        parse(data, name)
-        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-            return cls(data, name, orientation_of(image.info.get("exif", b"")))
+        exif = (s.payload for s in parse(data, name).segments if s.marker == EXIF and s.payload.startswith(b"Exif\0\0"))
+        return cls(data, name, orientation_of(next(exif, b"")))
 
     @cached_property
     def coefficients(self) -> Coefficients:
@@ -62,9 +64,15 @@ class JpegCarrier(PhotoFile):
 
     @cached_property
     def picture(self) -> Picture:
-        with Image.open(io.BytesIO(self.encode()), formats=("JPEG",)) as image:
-            pixels = to_upright(np.asarray(image), self.orientation)
-            return Picture(pixels, image.mode, image.info.get("icc_profile"))
+        try:
+            with warnings.catch_warnings():
+                # Of large pictures and of metadata that is odd; neither concerns the pixels.
+                warnings.simplefilter("ignore")
+                with Image.open(io.BytesIO(self.encode()), formats=("JPEG",)) as image:
+                    pixels = to_upright(np.asarray(image), self.orientation)
+                    return Picture(pixels, image.mode, image.info.get("icc_profile"))
+        except (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError):
+            raise UnreadablePhoto(f"{self.name}: damaged: get the file again") from None
 
     @property
     def size(self) -> tuple[int, int, str]:

@@ -16,7 +16,7 @@ import numpy as np
 from veilkey.carriers.limits import check_size
 from veilkey.errors import UnreadablePhoto
 
-SOI, EOI, SOS, DQT, DRI, DHT, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xDD, 0xC4, 0xFE
+TEM, SOI, EOI, SOS, DQT, DRI, DHT, COM = 0x01, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD, 0xC4, 0xFE
 SOF_BASELINE, SOF_EXTENDED, SOF_PROGRESSIVE = 0xC0, 0xC1, 0xC2
 APP = range(0xE0, 0xF0)
 FRAMES = (SOF_BASELINE, SOF_EXTENDED, SOF_PROGRESSIVE)
@@ -26,7 +26,7 @@ MAX_SCANS = 100
 MAX_SEGMENTS = 10_000
 MAX_BLOCKS_IN_MCU = 10
 
-_ALONE = {0x01, SOI, EOI, *range(0xD0, 0xD8)}
+_ALONE = {TEM, SOI, EOI, *range(0xD0, 0xD8)}
 _ORDINARY = {*FRAMES, DHT, SOS, DQT, DRI, COM, *APP}
 _ARITHMETIC = {0xC9, 0xCA, 0xCB, 0xCC, 0xCD, 0xCE, 0xCF}
 _LOSSLESS_OR_HIERARCHICAL = {0xC3, 0xC5, 0xC6, 0xC7, 0xDE, 0xDF}
@@ -253,7 +253,7 @@ def _refuse_unusual(marker: int) -> None:
         raise UnreadablePhoto(f"the JPEG is of the lossless or hierarchical kind: {_SAVE_IT_ANEW}")
     if marker == _DNL:
         raise UnreadablePhoto(f"the JPEG tells its height after the picture (DNL): {_SAVE_IT_ANEW}")
-    if marker == SOI or marker not in _ORDINARY | _ALONE:
+    if marker in (SOI, TEM) or marker not in _ORDINARY | _ALONE:
         raise UnreadablePhoto(
             f"the JPEG has a marker (FF {marker:02X}) where none may be: get it again, or {_SAVE_IT_ANEW}"
         )
