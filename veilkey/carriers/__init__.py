@@ -7,10 +7,10 @@ from veilkey.carriers.bmp import BmpCarrier
 from veilkey.carriers.jpeg.carrier import JpegCarrier
 from veilkey.carriers.picture import Picture, encode_png, from_pil
 from veilkey.carriers.pixels import Pixels
-from veilkey.carriers.png import PngCarrier
+from veilkey.carriers.png.carrier import PngCarrier
 from veilkey.carriers.refused import refuse
 from veilkey.carriers.sealed import SealedCarrier
-from veilkey.carriers.tiff import TiffCarrier
+from veilkey.carriers.tiff.carrier import TiffCarrier
 from veilkey.carriers.webp import WebpCarrier
 from veilkey.errors import UnreadablePhoto
 from veilkey.files import read_limited

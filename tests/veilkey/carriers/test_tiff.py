@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image, ImageOps
 
 from veilkey.carriers.picture import Picture
-from veilkey.carriers.tiff import TiffCarrier
+from veilkey.carriers.tiff.carrier import TiffCarrier
 from veilkey.errors import ForeignKey
 
 PLACES = (273, 279, 324, 325)

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from veilkey.carriers import tiff_segments
 from veilkey.carriers.hidden import clean_streams
-from veilkey.carriers.tiff_directories import Directory, Tags
-from veilkey.carriers.tiff_pages import (
+from veilkey.carriers.tiff import segments as tiff_segments
+from veilkey.carriers.tiff.directories import Directory, Tags
+from veilkey.carriers.tiff.pages import (
     MAX_SEGMENTS,
     STRIP_LENGTHS,
     STRIP_OFFSETS,

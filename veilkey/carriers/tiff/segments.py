@@ -9,8 +9,8 @@ import imagecodecs
 import numpy as np
 from PIL import Image
 
-from veilkey.carriers.tiff_directories import Tags
-from veilkey.carriers.tiff_pages import (
+from veilkey.carriers.tiff.directories import Tags
+from veilkey.carriers.tiff.pages import (
     DEFLATE,
     LZW,
     NONE,

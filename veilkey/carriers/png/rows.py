@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from veilkey.carriers.png_chunks import Header
+from veilkey.carriers.png.chunks import Header
 
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _BAND = 2**18  # bytes, about, that are worked on at once

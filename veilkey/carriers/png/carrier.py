@@ -10,13 +10,15 @@ from typing import ClassVar, Self
 import imagecodecs
 import numpy as np
 
-from veilkey.carriers import png_chunks, png_hidden, png_saved
 from veilkey.carriers.limits import check_ratio, check_size
 from veilkey.carriers.orientation import orientation_of, to_stored, to_upright
 from veilkey.carriers.picture import Picture
 from veilkey.carriers.pixels import PixelCarrier
-from veilkey.carriers.png_chunks import Chunk, Header
-from veilkey.carriers.png_rows import passes
+from veilkey.carriers.png import chunks as png_chunks
+from veilkey.carriers.png import hidden as png_hidden
+from veilkey.carriers.png import saved as png_saved
+from veilkey.carriers.png.chunks import Chunk, Header
+from veilkey.carriers.png.rows import passes
 from veilkey.errors import UnreadablePhoto
 
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}

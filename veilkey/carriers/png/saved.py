@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from veilkey.carriers import deflate, parts, png_chunks, png_rows
-from veilkey.carriers.png_chunks import Chunk, Header
+from veilkey.carriers import deflate, parts
+from veilkey.carriers.png import chunks as png_chunks
+from veilkey.carriers.png import rows as png_rows
+from veilkey.carriers.png.chunks import Chunk, Header
 from veilkey.errors import UnreadablePhoto
 
 _SAME, _OWN, _PICTURE = b"\0", b"\1", b"\2"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from veilkey.carriers.limits import MAX_PIXELS
-from veilkey.carriers.tiff_directories import Directory, Tags
+from veilkey.carriers.tiff.directories import Directory, Tags
 from veilkey.errors import UnreadablePhoto
 
 NONE, LZW, DEFLATE, OLD_DEFLATE, PACKBITS = 1, 5, 8, 32946, 32773

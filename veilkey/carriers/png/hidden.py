@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 from veilkey.carriers.hidden import clean_exif, clean_streams
-from veilkey.carriers.png_chunks import Chunk
+from veilkey.carriers.png.chunks import Chunk
 
 # The third edition of PNG says of its own chunks what each needs. Of others the fourth letter tells: a capital where
 # the chunk depends on the pixels (5.4), as previews, layers, Apple's index of rows and signed manifests do.

@@ -9,13 +9,15 @@ from typing import ClassVar, NamedTuple, Self
 import numpy as np
 
 from keys.payload import FaceKey
-from veilkey.carriers import parts, patches, tiff_hidden, tiff_segments
+from veilkey.carriers import parts, patches
 from veilkey.carriers.limits import check_ratio, check_size
 from veilkey.carriers.orientation import to_stored, to_upright
 from veilkey.carriers.picture import Picture
 from veilkey.carriers.pixels import PixelCarrier
-from veilkey.carriers.tiff_directories import Tags
-from veilkey.carriers.tiff_pages import (
+from veilkey.carriers.tiff import hidden as tiff_hidden
+from veilkey.carriers.tiff import segments as tiff_segments
+from veilkey.carriers.tiff.directories import Tags
+from veilkey.carriers.tiff.pages import (
     STRIP_LENGTHS,
     STRIP_OFFSETS,
     TILE_LENGTHS,

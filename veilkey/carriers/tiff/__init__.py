@@ -1,0 +1,1 @@
+"""TIFF files: their directories, pages and strips, changed in place."""
