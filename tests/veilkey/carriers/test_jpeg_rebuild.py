@@ -79,7 +79,9 @@ def test_every_kind_comes_back_to_the_byte(jpeg: Callable[..., bytes], change: C
     assert recipe_of(saved) == by
     assert len(saved) <= MOST[by]
     before, after = parse(data), parse(protected)
-    assert after.frame == before.frame
+    # One scan is smaller than many in small pictures.
+    assert replace(after.frame, progressive=False) == replace(before.frame, progressive=False)
+    assert before.frame.progressive or not after.frame.progressive
     assert [s.payload for s in after.segments if s.marker == DQT] == [
         s.payload for s in before.segments if s.marker == DQT
     ]
@@ -152,11 +154,14 @@ def test_colour(jpeg: Callable[..., bytes], options: dict, colour: str) -> None:
     assert read(marked).colour == ("L" if colour == "L" else "YCbCr")
 
 
-def test_a_progressive_file_stays_one_and_restarts_stay(jpeg: Callable[..., bytes], change: Callable) -> None:
+def test_a_large_progressive_file_stays_one(jpeg: Callable[..., bytes], change: Callable, portrait: np.ndarray) -> None:
+    _, protected, _ = protect(jpeg("opencv", pixels=np.tile(portrait, (2, 2, 1)), PROGRESSIVE=1), change)
+    assert any(segment.marker == SOF_PROGRESSIVE for segment in parse(protected).segments)
+
+
+def test_restarts_stay(jpeg: Callable[..., bytes], change: Callable) -> None:
     data = jpeg("opencv", PROGRESSIVE=1, RST_INTERVAL=2)
     _, protected, _ = protect(data, change)
-    segments = parse(protected).segments
-    assert any(segment.marker == SOF_PROGRESSIVE for segment in segments)
     intervals = [[s.payload for s in parse(file).segments if s.marker == DRI] for file in (data, protected)]
     assert intervals[0] == intervals[1] != []
 

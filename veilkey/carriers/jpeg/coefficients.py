@@ -90,7 +90,8 @@ def read(data: bytes, name: str = "the picture") -> Coefficients:
 def write(data: bytes, coefficients: Coefficients) -> bytes:
     """The protected file: `data` with other coefficients, and without hidden copies of the picture (`clean_segments`;
     nothing follows its end). Frame, quantization tables, restart interval and metadata stay, in their order; Huffman
-    tables are new and optimal. A progressive file stays one, by libjpeg's standard scans; any other has one scan.
+    tables are new and optimal. There is one scan; a progressive file has several, libjpeg's usual ones, where they are
+    smaller, as they are for all but small pictures.
 
     Raises:
         UnreadablePhoto: refused by `parse`.
@@ -102,8 +103,14 @@ def write(data: bytes, coefficients: Coefficients) -> bytes:
     jpeg = parse(data)
     handle = decode(bare(jpeg))
     choose_tables(handle, jpeg)
-    coded = encode(handle, blocks, progressive=jpeg.frame.progressive)
-    kept = [s for s in clean_segments(jpeg.segments) if s.marker not in (SOI, DHT, DRI, SOS, EOI)]
+    ways = (False, True) if jpeg.frame.progressive else (False,)
+    coded = min((encode(handle, blocks, progressive=way) for way in ways), key=lambda way: len(way.encode()))
+    frame = next(s.marker for s in coded.segments if s.marker in FRAMES)
+    kept = [
+        replace(s, marker=frame) if s.marker in FRAMES else s
+        for s in clean_segments(jpeg.segments)
+        if s.marker not in (SOI, DHT, DRI, SOS, EOI)
+    ]
     scans = [s for s in coded.segments if s.marker in (DHT, DRI, SOS)]
     return join([Segment(SOI), *(replace(s, gap=b"") for s in kept), *scans, Segment(EOI)])
 
