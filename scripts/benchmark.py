@@ -94,6 +94,8 @@ class Row:
     base: Sequence[float]
     unit: str
     aim: float | None = None
+    most: float | None = None
+    """The aim where that is a ratio."""
 
     @property
     def ratios(self) -> list[float]:
@@ -101,11 +103,14 @@ class Row:
 
     @property
     def reached(self) -> bool | None:
+        if self.most is not None:
+            return statistics.median(self.ratios) <= self.most
         return None if self.aim is None else statistics.median(self.values) <= self.aim
 
     def markdown(self) -> str:
         verdict = {None: "", True: "reached", False: "**not reached**"}[self.reached]
         aim = "" if self.aim is None else f"{self.aim:g} {self.unit}"
+        aim = aim if self.most is None else f"{self.most:g} times"
         figures = f"{spread(self.ratios)} | {spread(self.values)} {self.unit} | {spread(self.base)} {self.unit}"
         return f"| {self.what} | {self.against} | {figures} | {aim} | {verdict} |"
 
