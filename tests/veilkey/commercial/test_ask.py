@@ -77,7 +77,7 @@ def test_no_face_is_an_answer(server: Any, ask: Callable[..., Result], reply: ty
     ("files", "code", "says"),
     [
         (("none.png", "rgb.png"), 5, "No such file"),
-        (("rgb.png", "cut.jpg"), 5, "cut.jpg: not a picture that can be read"),
+        (("rgb.png", "cut.jpg"), 5, "cut.jpg: the JPEG is cut short"),
         (("small.png", "rgb.png"), 5, "small.png"),
     ],
 )
