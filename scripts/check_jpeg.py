@@ -43,6 +43,7 @@ SAMPLINGS = {"4:4:4": "1x1", "4:2:2": "2x1", "4:2:0": "2x2", "4:4:0": "1x2", "4:
 LIBJPEGS = ("6b", "7", "8d", "9f", "turbo120", "turbo210", "mozjpeg101", "mozjpeg300", "mozjpeg403", "mozjpeg403")
 LARGE = 12_000_000  # pixels
 SMALL = 64  # pixels a side
+ALLOWED = 1.15  # of the original's size
 
 
 @dataclass(frozen=True)
@@ -271,7 +272,11 @@ def main(faces: Path, files: int) -> None:
             + "".join(f"{found[column]:10}" for column in columns)
             + "".join(f"   {spread(r):20}" for r in zip(*ratio, strict=True))
         )
-    click.echo(f"protected by veilkey ({len(growth)} files): {spread(growth)} of the original's size, median / max")
+    large = [size for size in growth if size > ALLOWED]
+    click.echo(
+        f"protected by veilkey ({len(growth)} files): {spread(growth)} of the original's size, median / max; "
+        f"{len(large)} over {ALLOWED}"
+    )
     for step, lengths in sorted(kept.items()):
         click.echo(f"saved by {step} ({len(lengths)} files): {spread(lengths)} bytes, median / max")
     for line in complaints:
