@@ -8,8 +8,9 @@ from typing import NamedTuple
 from veilkey.errors import UnreadablePhoto
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# libpng cuts the picture into 8 KiB chunks, so 100 megapixels of 64 bits make 100,000.
-MAX_CHUNKS = 2**18
+# Encoders cut the picture into chunks of some KiB; a file of countless empty ones costs only time.
+CHUNKS = 1000
+BYTES_A_CHUNK = 1024
 # Which depths each colour type may have (11.2.1).
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 
@@ -42,10 +43,10 @@ def parse(data: bytes, name: str) -> tuple[list[Chunk], bytes]:
     if not data.startswith(SIGNATURE):
         raise UnreadablePhoto(f"{name}: not a PNG file")
     chunks: list[Chunk] = []
-    view, start = memoryview(data), len(SIGNATURE)
+    view, start, most = memoryview(data), len(SIGNATURE), CHUNKS + len(data) // BYTES_A_CHUNK
     while not chunks or chunks[-1].kind != b"IEND":
-        if len(chunks) == MAX_CHUNKS:
-            raise UnreadablePhoto(f"{name}: has over {MAX_CHUNKS} chunks: save it anew")
+        if len(chunks) == most:
+            raise UnreadablePhoto(f"{name}: has over {most} chunks: save it anew")
         if start + 12 > len(data):
             raise UnreadablePhoto(f"{name}: cut short: get the file again")
         length, kind = struct.unpack_from(">I4s", data, start)
