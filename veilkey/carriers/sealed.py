@@ -17,6 +17,7 @@ from veilkey.errors import UnreadablePhoto
 # A key keeps a digest beside the file.
 MAX_ORIGINAL = MAX_SAVED - 64
 _AVIF, _HEIF = ({b"avif"}, {b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2", b"miaf"})
+_VP8_START = b"\x9d\x01\x2a"
 _SEQUENCES = {b"avis", b"hevc", b"hevx", b"hevm", b"hevs", b"msf1"}
 
 
@@ -69,6 +70,11 @@ def _brands(head: bytes) -> set[bytes]:
 
 def _decode(data: bytes, name: str) -> Picture:
     kind = _plugin(data, name)
+    start = data.find(b"VP8 ") + 11
+    if kind == "WEBP" and data[start : start + 3] == _VP8_START:
+        # Pillow allocates what the frame declares when it opens the file (RFC 6386, 9.1).
+        width, height = (int.from_bytes(data[start + at : start + at + 2], "little") & 0x3FFF for at in (3, 5))
+        check_ratio(3 * width * height, len(data), name)
     try:
         with warnings.catch_warnings():
             # Of pictures that are under twice its limit Pillow only warns; ours is checked below.
