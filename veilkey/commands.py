@@ -158,7 +158,7 @@ def protect_photo(
         "key": str(files.key),
         "key_bytes": len(key),
         "restores": "file" if payload.saved else "pixels",
-        "faces": [face.to_json() for face in faces],
+        "faces": [{"number": key.number, **face.to_json()} for key, face in zip(payload.faces, faces, strict=True)],
     }
 
 
@@ -213,7 +213,7 @@ def restore_photo(
         "restored": str(picture),
         "original_name": first.name,
         "faces": "all" if first.whole else sorted(number for payload in payloads for number in payload.numbers),
-        "identical": "file" if restored.exact else "pixels",
+        "identical": ("file" if restored.exact else "pixels") if first.whole else False,
         "approximate": False,
     }
 

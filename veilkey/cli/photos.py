@@ -201,7 +201,8 @@ def _restored_line(facts: dict[str, Any]) -> str:
 def _protected_line(facts: dict[str, Any]) -> str:
     photo, protected, key = (plain(facts[name]) for name in ("photo", "protected", "key"))
     lines = [f"{photo} -> {protected}, key {key} ({facts['key_bytes']} bytes)"]
-    for number, face in enumerate(facts["faces"], 1):
+    for face in facts["faces"]:
+        number = face["number"]
         for name, seen in face["recognizers"].items():
             verdict = "STILL MATCHES" if seen["matches"] else "no match"
             judge = name if seen["attacked"] else f"{name} (not attacked)"
