@@ -6,7 +6,7 @@ import numpy as np
 def xor(image: np.ndarray, noise: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """`image` XOR `noise` inside `mask`, and `image` outside; doing it twice gives `image` back.
 
-    image, noise: (H, W, C) uint8. mask: (H, W) bool. Returns a new (H, W, C) uint8 array.
+    image, noise: (H, W, C) uint8 pixels, or int16 coefficients of H x W blocks. mask: (H, W) bool. Returns a new array.
     """
     return image ^ np.where(mask[..., None], noise, np.uint8(0))
 

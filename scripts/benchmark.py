@@ -9,7 +9,8 @@ the rounds, each ratio is formed within a round, and an aim is reached where the
 
 Warm: in this process, everything loaded, from decoded picture to sealed key. Cold: a process of its own, its files in
 the system's cache, compiled to bytecode. Memory is that of the process alone. The photo is scikit-image's astronaut
-(public domain), scaled to 1 megapixel; the portrait is head and shoulders of it at 12 megapixels.
+(public domain), scaled to 1 megapixel; the portrait is head and shoulders of it at 12 megapixels, as PNG and as JPEG.
+Needs libjpeg's `jpegtran` and `djpeg` (Debian: libjpeg-turbo-progs).
 """
 
 import json

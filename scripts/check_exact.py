@@ -4,8 +4,9 @@
     python scripts/check_exact.py ../shared/data/faces --refine 20     the same photos, refined
 
 All of FACES/photos, 100 of andy_lau and 200 of dev, evenly spaced by sorted name, so the same ones every time. Each is
-protected and sealed for a key pair of its own; the picture goes through a PNG file and the key through its file before
-they meet again. Photos without a face are listed and are no failure; any other exception is.
+protected in its own kind and sealed for a key pair of its own; both go through their files before they
+meet again. "files" counts those that come back byte for byte, "exact" also those whose pixels do. Photos without a face
+are listed and are no failure; any other exception is.
 """
 
 import sys
