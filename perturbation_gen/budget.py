@@ -21,7 +21,7 @@ class Budget:
     flip: float
 
 
-STRENGTHS = {"light": Budget(0.985, 0.055), "standard": Budget(0.973, 0.075), "strong": Budget(0.955, 0.100)}
+STRENGTHS = {"light": Budget(0.99, 0.050), "standard": Budget(0.98, 0.060), "strong": Budget(0.96, 0.085)}
 
 
 def grey(image: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Refinement: gradient steps on the one photo, towards the secret's identity, inside the template and the budget."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -8,6 +9,7 @@ import numpy as np
 
 from mask_template.truth import Gradient
 from perturbation_gen.budget import Budget, grey, ssim, ssim_with_gradient, texture
+from perturbation_gen.journey import travel
 from perturbation_gen.scene import Scene
 from perturbation_gen.target import IdentitySpace, pull
 
@@ -15,11 +17,15 @@ STEP = 5.0
 """First step of Adam, in grey levels, where the image varies as much as TEXTURE."""
 TEXTURE = 20.0
 """Local standard deviation, in grey levels, that hides a full step; steps are smaller on smooth skin."""
-CHROMA = 0.1
-"""How far colour follows the gradient; grey follows in full. Recognizers care little, eyes do."""
+CHROMA = 0.6
+"""How far colour follows the gradient; grey follows in full. Eyes mind colour more than recognizers do."""
 FIRST_MOMENT, SECOND_MOMENT = 0.7, 0.95
-VISIBLE_WEIGHT = 0.2
+VISIBLE_WEIGHT = 0.45
 """How much the gradient of visibility counts against the identity's when the budget is used up."""
+MISSING_WEIGHT = 6.0
+"""How strongly a recognizer counts more while its margin is missing: e to this power, from no distance to all of it."""
+INERTIA = 0.5
+"""Share of the distance seen before in the one that weights go by; each look goes through another journey."""
 CALM = 4
 """So many changed copies in a row must keep the margins before the steps end early."""
 
@@ -48,9 +54,13 @@ class Attacked:
         """Unit vector (D,) to the clean face."""
         return self.space.direction(self.own_embedding)
 
+    def travelled(self, embedding: np.ndarray) -> float:
+        """Distance of an embedding (D,) from the clean face's."""
+        return float(self.distance(self.space.place(embedding), self.space.place(self.own_embedding)))
+
     def satisfied(self, embedding: np.ndarray) -> bool:
         """Whether an embedding (D,) keeps both margins."""
-        far = self.distance(self.space.place(embedding), self.space.place(self.own_embedding)) >= self.leave
+        far = self.travelled(embedding) >= self.leave
         return bool(far and self.space.direction(embedding) @ self.target >= self.arrive)
 
 
@@ -59,43 +69,77 @@ def refine(
 ) -> tuple[np.ndarray, int]:
     """Improve `start` (h, w, C) float32 by at most `steps` steps; returns the residual and how many were taken.
 
-    Each step sees the face a little moved, scaled and recompressed, as it will be seen by others. The derivative of the
-    loss is taken at the embedding of the step before, which saves a pass through the network.
+    Each step sees the face a little moved and scaled, after a journey through the world, and counts a recognizer by how
+    much of its margin is missing: of several, one gives way long before another, and must not spend the other's budget.
+    The derivative of the loss is taken at the embedding of the step before, which saves a pass through the network. A
+    recognizer that kept its margins is asked every other time.
     """
     room = texture(scene.image) / TEXTURE * scene.gate
     residual = scene.confine(start)
     first, second = np.zeros_like(residual), np.zeros_like(residual)
-    wishes = [pull(a.own_embedding, a.own, a.target, a.space) for a in attacked]
+    opinions = [_Opinion(one, np.zeros_like(scene.image)) for one in attacked]
     calm = 0
-    for step in range(steps):
-        changed = scene.apply(residual)
-        travelled = _recompress(changed, random)
-        wish = np.zeros_like(changed)
-        calm += 1
-        for index, one in enumerate(attacked):
-            embedding, slope = _look(one, travelled, wishes[index], random)
-            wishes[index] = pull(embedding, one.own, one.target, one.space)
-            wish += slope / (cv2.norm(slope) + 1e-12)
-            if step == 0 or not one.satisfied(embedding):
-                calm = 0
-        if calm >= CALM:
-            return residual, step
-        whole, visible = ssim_with_gradient(scene.image, changed)
-        face = ssim(scene.image[scene.box], changed[scene.box])
-        used = (1 - min(whole, face)) / (1 - budget.ssim)
-        if used > 1:
-            # Back to the budget, taking the loss of similarity as quadratic in the amplitude.
-            residual = residual / np.sqrt(used)
-        wish += visible * (VISIBLE_WEIGHT * min(1.0, used) * cv2.norm(wish) / (cv2.norm(visible) + 1e-12))
-        wish = grey(wish) if scene.low.shape[2] == 1 else mute(wish, CHROMA)
-        wish = wish * scene.gate
-        first = FIRST_MOMENT * first + (1 - FIRST_MOMENT) * wish
-        second = SECOND_MOMENT * second + (1 - SECOND_MOMENT) * wish**2
-        unbiased = first / (1 - FIRST_MOMENT ** (step + 1))
-        scale = grey(np.sqrt(second / (1 - SECOND_MOMENT ** (step + 1))))
-        pace = STEP * (1 - 0.7 * step / steps) * room
-        residual = scene.confine(residual + pace * unbiased / (scale + 0.1 * scale.max() + 1e-12))
+    with ThreadPoolExecutor(len(attacked)) as pool:
+        for step in range(steps):
+            changed = scene.apply(residual)
+            arrived, back = travel(changed, random)
+            asked = [opinion for opinion in opinions if step % 2 == 0 or not opinion.satisfied]
+            for answer in [pool.submit(o.ask, arrived, _view(o.one, random), back) for o in asked]:
+                answer.result()
+            calm = calm + 1 if step and all(opinion.satisfied for opinion in opinions) else 0
+            if calm >= CALM:
+                return residual, step
+            wish = sum(weight * opinion.slope for weight, opinion in zip(_weights(opinions), opinions, strict=True))
+            whole, visible = ssim_with_gradient(scene.image, changed)
+            face = ssim(scene.image[scene.box], changed[scene.box])
+            used = (1 - min(whole, face)) / (1 - budget.ssim)
+            if used > 1:
+                # Back to the budget, taking the loss of similarity as quadratic in the amplitude.
+                residual = residual / np.sqrt(used)
+            wish = wish + visible * (VISIBLE_WEIGHT * min(1.0, used) * cv2.norm(wish) / (cv2.norm(visible) + 1e-12))
+            wish = grey(wish) if scene.low.shape[2] == 1 else mute(wish, CHROMA)
+            wish = wish * scene.gate
+            first = FIRST_MOMENT * first + (1 - FIRST_MOMENT) * wish
+            second = SECOND_MOMENT * second + (1 - SECOND_MOMENT) * wish**2
+            unbiased = first / (1 - FIRST_MOMENT ** (step + 1))
+            scale = grey(np.sqrt(second / (1 - SECOND_MOMENT ** (step + 1))))
+            pace = STEP * (1 - 0.7 * step / steps) * room
+            residual = scene.confine(residual + pace * unbiased / (scale + 0.1 * scale.max() + 1e-12))
     return residual, steps
+
+
+class _Opinion:
+    """What a recognizer said last: where the face is, and `slope` (h, w, 3), of norm 1, which way it should change."""
+
+    def __init__(self, one: Attacked, slope: np.ndarray) -> None:
+        self.one, self.slope = one, slope
+        self.satisfied = False
+        self.missing = 1.0
+        """Share of the distance to be kept that is missing, smoothed over looks; negative beyond it."""
+        self._distance: float | None = None
+        self._wish = pull(one.own_embedding, one.own, one.target, one.space)
+
+    def ask(self, image: np.ndarray, view: np.ndarray, back: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Look at `image` (h, w, 3) through `view` (2, 3), image -> input; `back` carries a slope to where it left."""
+        one = self.one
+        seen = cv2.warpAffine(image, view, (one.size, one.size), flags=cv2.INTER_LINEAR)
+        embedding, slope = one.gradient(seen, self._wish)
+        self.satisfied = one.satisfied(embedding)
+        self._wish = pull(embedding, one.own, one.target, one.space)
+        distance = one.travelled(embedding)
+        before = distance if self._distance is None else self._distance
+        self._distance = INERTIA * before + (1 - INERTIA) * distance
+        self.missing = 1 - self._distance / one.leave
+        # The transpose of a bilinear warp is, up to a factor, the warp back.
+        size = (image.shape[1], image.shape[0])
+        slope = back(cv2.warpAffine(slope, view, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP))
+        self.slope = slope / (cv2.norm(slope) + 1e-12)
+
+
+def _weights(opinions: list[_Opinion]) -> np.ndarray:
+    """How much each recognizer counts, (R,), sum 1."""
+    weights = np.exp(MISSING_WEIGHT * np.array([opinion.missing for opinion in opinions], np.float32))
+    return weights / weights.sum()
 
 
 def mute(residual: np.ndarray, share: float) -> np.ndarray:
@@ -104,27 +148,10 @@ def mute(residual: np.ndarray, share: float) -> np.ndarray:
     return plain + share * (residual - plain)
 
 
-def _look(
-    one: Attacked, image: np.ndarray, v: np.ndarray, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Embedding of `image` (h, w, 3) and J^T v on it, through an input that is turned, scaled and shifted a little."""
+def _view(one: Attacked, random: np.random.Generator) -> np.ndarray:
+    """Lattice -> aligned input, (2, 3), turned, scaled and shifted a little, as landmarks that are found again are."""
     turn, grow = random.normal(0, 0.02), random.normal(1, 0.02)
     linear = grow * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     centre = np.full(2, (one.size - 1) / 2)
     shift = centre - linear @ centre + random.normal(0, 1, 2)
-    matrix = np.column_stack([linear @ one.to_input[:, :2], linear @ one.to_input[:, 2] + shift])
-    seen = cv2.warpAffine(image, matrix, (one.size, one.size), flags=cv2.INTER_LINEAR)
-    embedding, slope = one.gradient(seen, v)
-    # The transpose of a bilinear warp is, up to a factor, the warp back.
-    size = (image.shape[1], image.shape[0])
-    return embedding, cv2.warpAffine(slope, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-
-
-def _recompress(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """`image` (h, w, 3) after JPEG at a random quality, every second time."""
-    if random.random() < 0.5:
-        return image
-    pixels = np.clip(image, 0, 255).astype(np.uint8)
-    data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(60, 96))])[1]
-    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
-    return decoded[..., ::-1].astype(np.float32)
+    return np.column_stack([linear @ one.to_input[:, :2], linear @ one.to_input[:, 2] + shift])

@@ -9,7 +9,7 @@ import numpy as np
 from mask_template.randomness import stream
 
 MIXED = 4
-TARGET_WEIGHT = 1.5
+TARGET_WEIGHT = 0.3
 """How much nearing the target counts against leaving the own identity; more arrives nearer, less leaves farther."""
 IDENTITIES_FILE = Path(__file__).parent / "weights" / "identities.h5"
 

@@ -28,6 +28,8 @@ from veilkey.carriers.noise import window
 from veilkey.errors import CheckFailed, NoFace, UsageError
 from veilkey.faces import CROP_SIZE, Face, FaceFinder, compose, crop, invert
 from veilkey.faces.geometry import map_points, source_box
+from veilkey.recognizers import Recognizer
+from veilkey.recognizers.dlib_resnet import DlibByPort
 from veilkey.recognizers.gradient import load_gradient
 from veilkey.report import FaceReport, report_face
 from veilkey.restorer import take_off_all
@@ -39,7 +41,7 @@ SETTLED = 600 * 600
 # Steps end early when changed copies of the face are this much farther than the recognizer's usual threshold from the
 # clean face, and this near (cosine) to the secret's identity.
 LEAVE = 1.3
-ARRIVE = 0.55
+ARRIVE = 0.3
 # How much of the generator's colour refinement starts from: tinted eyes and brows are what people notice first.
 COLOUR = 0.35
 
@@ -74,9 +76,13 @@ class Protector:
         """`attacked`: names of the recognizers whose gradients are followed; they judge, and so do `judges`."""
         self._attacked = tuple(attacked)
         self._finder = FaceFinder()
-        self._judges = {name: recognizers.get(name) for name in dict.fromkeys((*attacked, *judges))}
         self._gradients = {name: load_gradient(name) for name in attacked}
+        self._judges = {name: self._judge(name) for name in dict.fromkeys((*attacked, *judges))}
         self._spaces = {name: load_space(name) for name in attacked}
+
+    def _judge(self, name: str) -> Recognizer:
+        # dlib's own network takes longer than all else that one pass does.
+        return DlibByPort(self._gradients[name]) if name == "dlib" and name in self._attacked else recognizers.get(name)
 
     def protect(self, photo: AnyCarrier, settings: Settings) -> tuple[AnyCarrier, Payload, list[FaceReport]]:
         """The protected photo, what its key has to say, and a report for each face.

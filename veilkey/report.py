@@ -1,6 +1,7 @@
 """What is said of a protected face: measured on this photo, by the recognizers themselves."""
 
 from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -66,19 +67,22 @@ def report_face(
     area = window(face.box)
     before, after = original[area], protected[area]
     error = float(np.mean((before.astype(np.float32) - after) ** 2))
+    with ThreadPoolExecutor(len(judges)) as pool:
+        asked = {name: pool.submit(_ask, judge, original, protected, face) for name, judge in judges.items()}
+        verdicts = {name: Verdict(**answer.result(), attacked=name in attacked) for name, answer in asked.items()}
     return FaceReport(
         box=face.box,
         ssim=ssim(before, after),
         psnr=None if error == 0 else float(10 * np.log10(255**2 / error)),
         steps=steps,
-        recognizers={name: _ask(judge, original, protected, face, name in attacked) for name, judge in judges.items()},
+        recognizers=verdicts,
     )
 
 
-def _ask(judge: Recognizer, original: np.ndarray, protected: np.ndarray, face: Face, attacked: bool) -> Verdict:
+def _ask(judge: Recognizer, original: np.ndarray, protected: np.ndarray, face: Face) -> dict[str, Any]:
     clean = judge.align(original, face.landmarks)
     changed = judge.align(protected, face.landmarks)
     plain, mirrored, moved = judge.embed(np.stack([clean, clean[:, ::-1], changed]))
     after = float(judge.distance(plain, moved))
     before = float(judge.distance(plain, mirrored))
-    return Verdict(before, after, judge.threshold, after < judge.threshold, attacked)
+    return {"before": before, "after": after, "threshold": judge.threshold, "matches": after < judge.threshold}

@@ -6,6 +6,7 @@ import numpy as np
 
 from veilkey.recognizers import store
 from veilkey.recognizers.base import Recognizer
+from veilkey.recognizers.gradient import Gradient
 
 PADDING = 0.25
 
@@ -53,3 +54,20 @@ class DlibResNet(Recognizer):
         (x0, y0), (x1, y1) = points.min(0), points.max(0)
         box = self._dlib.rectangle(int(x0), int(y0), int(x1), int(y1))
         return self._dlib.full_object_detection(box, [self._dlib.point(int(x), int(y)) for x, y in points])
+
+
+class DlibByPort(DlibResNet):
+    """The same recognizer with its network run as the exported port: within 1e-3 of dlib (tested), and faster.
+
+    `protect` asks it about every face; `evaluate` asks dlib itself.
+    """
+
+    def __init__(self, port: Gradient) -> None:
+        import dlib
+
+        self._dlib = dlib
+        self._port = port
+
+    def embed(self, crops: np.ndarray) -> np.ndarray:
+        nothing = np.zeros(self.dimension, np.float32)
+        return np.stack([self._port(crop.astype(np.float32), nothing)[0] for crop in crops])
