@@ -9,6 +9,8 @@ import numpy as np
 from mask_template.randomness import stream
 
 MIXED = 4
+LARGEST = 0.5
+"""Nobody's share of a mixture is larger, so that no face is steered onto one real person."""
 TARGET_WEIGHT = 1.5
 """How much nearing the target counts against leaving the own identity; more arrives nearer, less leaves farther."""
 IDENTITIES_FILE = Path(__file__).parent / "weights" / "identities.h5"
@@ -54,15 +56,20 @@ def load_space(recognizer: str) -> IdentitySpace:
 
 
 def draw_mixture(secret: bytes, identities: int) -> np.ndarray:
-    """Weights (identities,) float32 of the identity that a face's secret draws: four people, flat Dirichlet."""
+    """Weights (identities,) float32 of the identity that a secret draws: four people, their shares flat Dirichlet
+    under the condition that none exceeds LARGEST."""
     return random_mixture(stream(secret, "identity"), identities)
 
 
 def random_mixture(random: np.random.Generator, identities: int) -> np.ndarray:
     """As `draw_mixture`, from any generator."""
     mixture = np.zeros(identities, np.float32)
-    mixture[random.choice(identities, MIXED, replace=False)] = random.dirichlet(np.ones(MIXED))
-    return mixture
+    people = random.choice(identities, MIXED, replace=False)
+    while True:
+        shares = random.dirichlet(np.ones(MIXED))
+        if shares.max() <= LARGEST:
+            mixture[people] = shares
+            return mixture
 
 
 def pull(embedding: np.ndarray, own: np.ndarray, target: np.ndarray, space: IdentitySpace) -> np.ndarray:
