@@ -54,7 +54,8 @@ class Settings:
     strength: a name in STRENGTHS. refine: gradient steps a face, 0 for the generator alone. noise: a name in
     `perturbation_gen.noise.KINDS`. faces: only these, counted from 1 by size. only, spared: photos of a
     person whose faces alone are protected, or are the only ones that are not. min_size: only faces at least this
-    wide or high, in pixels. allow_no_face: a photo without a face passes unchanged.
+    wide or high, in pixels. allow_no_face: a photo without a face passes unchanged. pseudonym: the secret (32 bytes)
+    that draws the identity of the one face, as for all photos of that person; None for each face's own.
     """
 
     strength: str = "standard"
@@ -65,6 +66,7 @@ class Settings:
     spared: Picture | None = None
     min_size: int = 0
     allow_no_face: bool = False
+    pseudonym: bytes | None = None
 
 
 class Protector:
@@ -83,10 +85,16 @@ class Protector:
 
         Raises:
             NoFace: no face was found, or none that `settings` ask for.
+            UsageError: there is no such strength, or several faces would get one pseudonym.
             CheckFailed: the protected photo does not restore exactly.
         """
         secret = secrets.token_bytes(SECRET_BYTES)
         wanted = self._wanted(photo.picture.rgb(), settings)
+        if settings.pseudonym and len(wanted) > 1:
+            raise UsageError(
+                f"{len(wanted)} faces, and a pseudonym is one person's: choose one by --faces N, as `veilkey faces` "
+                "numbers them, or by --only-matching PHOTO"
+            )
         protected, keys, reports = photo, [], []
         for number, face in wanted:
             own = derive(secret, f"face {number}")
@@ -164,7 +172,8 @@ class Protector:
         mask = mask_in_photo(template.blocks, transform, region)
         to_lattice = _to_lattice(region)
         scene = _scene(original, photo, face, region, mask, to_lattice)
-        attacked = [self._attack(name, scene, face, to_lattice, secret) for name in self._attacked]
+        drawn_by = settings.pseudonym or secret
+        attacked = [self._attack(name, scene, face, to_lattice, drawn_by) for name in self._attacked]
 
         residual = self._generate(clean, landmarks, template, face, attacked, scene, to_lattice, secret, settings)
         taken, random = 0, stream(secret, "refine")
