@@ -18,7 +18,7 @@ from veilkey.carriers import Picture, Pixels, from_pil, open_photo, read_file
 from veilkey.errors import KeyFileError, UsageError
 from veilkey.files import read_limited
 from veilkey.issuing import Issued, complete, seal
-from veilkey.pseudonym import pseudonym_secret
+from veilkey.pseudonym import read_pseudonym
 
 if TYPE_CHECKING:
     from veilkey.protector import Protector
@@ -77,7 +77,7 @@ def protect(
     issued = [Issued(recipient) for recipient in sealed_for]
     if not issued:
         raise UsageError("nobody could restore this photo: pass recipients or a passphrase")
-    settings = Settings(strength=strength, pseudonym=pseudonym_secret(pseudonym, study_key))
+    settings = Settings(strength=strength, pseudonym=read_pseudonym(pseudonym, study_key))
     if refine is not None:
         settings = replace(settings, refine=refine)
     if isinstance(image, np.ndarray | Image.Image):

@@ -14,13 +14,10 @@ from veilkey.errors import UsageError
 MAX_CODE = 128
 
 
-def pseudonym_secret(code: str | None, study_key: str | PathLike[str] | bytes | None) -> bytes | None:
-    """The 32 bytes that draw the identity of a person's photos in a study; None where neither argument is given.
+def read_pseudonym(code: str | None, study_key: str | PathLike[str] | bytes | None) -> bytes | None:
+    """What `pseudonym_of` makes of a code and a study key's file, or None where neither is given.
 
-    Args:
-        code: what the study calls the person, 1 to 128 printable characters. Blanks around it and the Unicode form in
-            which it was typed do not count; capitals do.
-        study_key: the path of NAME.study, or its contents as bytes.
+    study_key: the path of NAME.study, or its contents as bytes.
 
     Raises:
         UsageError: only one of the two is given, or the code is none.
@@ -30,9 +27,23 @@ def pseudonym_secret(code: str | None, study_key: str | PathLike[str] | bytes | 
         return None
     if code is None or study_key is None:
         raise UsageError(
-            "a pseudonym needs both: pass --pseudonym NAME and --study-key FILE (veilkey study-key makes one)"
+            "a pseudonym needs a study key, and it a pseudonym: pass --pseudonym NAME --study-key NAME.study"
         )
+    return pseudonym_of(code, load_study_key(study_key))
+
+
+def pseudonym_of(code: str, study_key: bytes) -> bytes:
+    """The secret (32 bytes) that draws the identity of a person's photos in a study.
+
+    Args:
+        code: what the study calls the person, 1 to 128 printable characters. Blanks around it and the Unicode form in
+            which it was typed do not count; capitals do.
+        study_key: 32 bytes.
+
+    Raises:
+        UsageError: the code is none.
+    """
     plain = unicodedata.normalize("NFC", code).strip()
     if not 1 <= len(plain) <= MAX_CODE or not plain.isprintable():
         raise UsageError(f"a pseudonym is 1 to {MAX_CODE} printable characters: pass the person's code as --pseudonym")
-    return derive(load_study_key(study_key), f"pseudonym {plain}")
+    return derive(study_key, f"pseudonym {plain}")

@@ -80,7 +80,7 @@ def protect(
 ) -> None:
     """Change the faces in photos so that recognizers no longer match them, and issue a key for each photo."""
     from veilkey.commands import Names, protect_photo, references
-    from veilkey.pseudonym import pseudonym_secret
+    from veilkey.pseudonym import read_pseudonym
 
     with reporting():
         issued = recipients_of(recipients, passphrase_file)
@@ -88,7 +88,7 @@ def protect(
         names.check(force)
         given = {name: value for name, value in settings.items() if value is not None}
         given |= references(only_matching, except_matching)
-        given["pseudonym"] = pseudonym_secret(pseudonym, study_key)
+        given["pseudonym"] = read_pseudonym(pseudonym, study_key)
 
         def one(photo: Path) -> tuple[dict[str, Any], str]:
             facts = protect_photo(photo, names[photo], issued, target, given, exact_file, keep_times, force)
