@@ -26,9 +26,7 @@ def read_pseudonym(code: str | None, study_key: str | PathLike[str] | bytes | No
     if code is None and study_key is None:
         return None
     if code is None or study_key is None:
-        raise UsageError(
-            "a pseudonym needs a study key, and it a pseudonym: pass --pseudonym NAME --study-key NAME.study"
-        )
+        raise UsageError("a pseudonym is drawn by a study's key: pass both, --pseudonym NAME --study-key NAME.study")
     return pseudonym_of(code, load_study_key(study_key))
 
 
