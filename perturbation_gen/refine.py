@@ -9,7 +9,7 @@ import numpy as np
 from mask_template.truth import Gradient
 from perturbation_gen.budget import Budget, grey, ssim, ssim_with_gradient, texture
 from perturbation_gen.scene import Scene
-from perturbation_gen.target import IdentitySpace, pull
+from perturbation_gen.target import TARGET_WEIGHT, IdentitySpace, pull
 
 STEP = 5.0
 """First step of Adam, in grey levels, where the image varies as much as TEXTURE."""
@@ -31,6 +31,7 @@ class Attacked:
     gradient: (input, v) -> (embedding, J^T v). to_input: (2, 3) lattice -> aligned input of `size` pixels.
     own_embedding: (D,) of the clean face by the same port. target: (D,) unit vector. distance: the recognizer's.
     leave: distance that a protected face should keep from its clean one; arrive: cosine to the target it should reach.
+    target_weight: how much nearing the target counts against leaving.
     """
 
     gradient: Gradient
@@ -42,11 +43,16 @@ class Attacked:
     distance: Callable[[np.ndarray, np.ndarray], np.ndarray]
     leave: float
     arrive: float
+    target_weight: float = TARGET_WEIGHT
 
     @property
     def own(self) -> np.ndarray:
         """Unit vector (D,) to the clean face."""
         return self.space.direction(self.own_embedding)
+
+    def pull(self, embedding: np.ndarray) -> np.ndarray:
+        """Where an embedding (D,) should go."""
+        return pull(embedding, self.own, self.target, self.space, self.target_weight)
 
     def satisfied(self, embedding: np.ndarray) -> bool:
         """Whether an embedding (D,) keeps both margins."""
@@ -65,7 +71,7 @@ def refine(
     room = texture(scene.image) / TEXTURE * scene.gate
     residual = scene.confine(start)
     first, second = np.zeros_like(residual), np.zeros_like(residual)
-    wishes = [pull(a.own_embedding, a.own, a.target, a.space) for a in attacked]
+    wishes = [one.pull(one.own_embedding) for one in attacked]
     calm = 0
     for step in range(steps):
         changed = scene.apply(residual)
@@ -74,7 +80,7 @@ def refine(
         calm += 1
         for index, one in enumerate(attacked):
             embedding, slope = _look(one, travelled, wishes[index], random)
-            wishes[index] = pull(embedding, one.own, one.target, one.space)
+            wishes[index] = one.pull(embedding)
             wish += slope / (cv2.norm(slope) + 1e-12)
             if step == 0 or not one.satisfied(embedding):
                 calm = 0

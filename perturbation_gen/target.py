@@ -72,9 +72,15 @@ def random_mixture(random: np.random.Generator, identities: int) -> np.ndarray:
             return mixture
 
 
-def pull(embedding: np.ndarray, own: np.ndarray, target: np.ndarray, space: IdentitySpace) -> np.ndarray:
+def pull(
+    embedding: np.ndarray,
+    own: np.ndarray,
+    target: np.ndarray,
+    space: IdentitySpace,
+    target_weight: float = TARGET_WEIGHT,
+) -> np.ndarray:
     """Descent direction (D,) of the identity loss at `embedding`; see `identity_loss`."""
-    return space.slope(embedding, TARGET_WEIGHT * target - own)
+    return space.slope(embedding, target_weight * target - own)
 
 
 def identity_loss(embedding: np.ndarray, own: np.ndarray, target: np.ndarray, space: IdentitySpace) -> float:
