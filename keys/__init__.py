@@ -9,7 +9,8 @@ one passphrase, any number of X25519 key pairs, or a mix of both. The modules, e
 * ``envelope``    one lock
 * ``recipients``  a passphrase or a PEM file as a recipient (to seal) or an identity (to open)
 * ``keypair``     making NAME.pem and NAME.pub.pem
-* ``errors``      everything that can be wrong with a key file or an identity; all are ``KeyFileError``
+* ``study``       making and reading NAME.study, by which pseudonyms are drawn; it opens no key file
+* ``errors``      everything that can be wrong with a key file, an identity or a study key; all are ``KeyFileError``
 
     >>> from keys import keypair, keyring, recipients
     >>> private, public = keypair.generate("alice")
@@ -31,4 +32,4 @@ SubjectPublicKeyInfo. A change that an older version cannot read raises the form
 answers ``UnsupportedKey``. Format 2 is the first that later versions keep reading.
 """
 
-__all__ = ["envelope", "errors", "keypair", "keyring", "payload", "recipients"]
+__all__ = ["envelope", "errors", "keypair", "keyring", "payload", "recipients", "study"]

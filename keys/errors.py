@@ -18,12 +18,12 @@ class WrongIdentity(KeyFileError):
 
 
 class BadIdentity(KeyFileError):
-    """A recipient or identity that cannot be used: unreadable, of another type, or the wrong passphrase for it."""
+    """A recipient, identity or study key that cannot be used: unreadable, of another type, or the wrong passphrase."""
 
 
 class PassphraseNeeded(BadIdentity):
     """The identity file is encrypted and no passphrase was given: ask for it and load again."""
 
 
-class KeyPairExists(KeyFileError):
-    """A file of that name is there already: choose another name, or move the old pair away."""
+class KeyExists(KeyFileError):
+    """A file of that name is there already: choose another name, or move the old one away."""

@@ -1,6 +1,5 @@
 """Making a key pair: NAME.pem to keep, NAME.pub.pem to give away."""
 
-import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -13,13 +12,13 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from keys.errors import KeyPairExists
+from keys.files import write_new
 
 
 def generate(name: str | Path, passphrase: bytes | None = None) -> tuple[Path, Path]:
     """Writes a new X25519 pair and returns the paths of NAME.pem (mode 0600) and NAME.pub.pem.
 
-    With a ``passphrase`` the private key is encrypted (PKCS #8). Never overwrites: raises KeyPairExists when either
+    With a ``passphrase`` the private key is encrypted (PKCS #8). Never overwrites: raises KeyExists when either
     file is there, and OSError when one cannot be written; in both cases no new file stays behind.
     """
     private_key = X25519PrivateKey.generate()
@@ -28,24 +27,10 @@ def generate(name: str | Path, passphrase: bytes | None = None) -> tuple[Path, P
     public_pem = private_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     private_path, public_path = Path(f"{name}.pem"), Path(f"{name}.pub.pem")
-    _write_new(private_path, private_pem, 0o600)
+    write_new(private_path, private_pem, 0o600)
     try:
-        _write_new(public_path, public_pem, 0o644)
+        write_new(public_path, public_pem, 0o644)
     except BaseException:
         private_path.unlink()
         raise
     return private_path, public_path
-
-
-def _write_new(path: Path, data: bytes, mode: int) -> None:
-    try:
-        # The mode is given at creation: a chmod afterwards would leave a moment in which others can read it.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    except FileExistsError as error:
-        raise KeyPairExists(f"{path} exists already; choose another name or move it away") from error
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-    except BaseException:
-        path.unlink()
-        raise

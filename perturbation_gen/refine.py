@@ -11,7 +11,7 @@ from mask_template.truth import Gradient
 from perturbation_gen.budget import Budget, grey, ssim, ssim_with_gradient, texture
 from perturbation_gen.journey import travel
 from perturbation_gen.scene import Scene
-from perturbation_gen.target import IdentitySpace, pull
+from perturbation_gen.target import TARGET_WEIGHT, IdentitySpace, pull
 
 STEP = 5.0
 """First step of Adam, in grey levels, where the image varies as much as TEXTURE."""
@@ -37,6 +37,7 @@ class Attacked:
     gradient: (input, v) -> (embedding, J^T v). to_input: (2, 3) lattice -> aligned input of `size` pixels.
     own_embedding: (D,) of the clean face by the same port. target: (D,) unit vector. distance: the recognizer's.
     leave: distance that a protected face should keep from its clean one; arrive: cosine to the target it should reach.
+    target_weight: how much nearing the target counts against leaving.
     """
 
     gradient: Gradient
@@ -48,6 +49,7 @@ class Attacked:
     distance: Callable[[np.ndarray, np.ndarray], np.ndarray]
     leave: float
     arrive: float
+    target_weight: float = TARGET_WEIGHT
 
     @property
     def own(self) -> np.ndarray:
@@ -57,6 +59,10 @@ class Attacked:
     def travelled(self, embedding: np.ndarray) -> float:
         """Distance of an embedding (D,) from the clean face's."""
         return float(self.distance(self.space.place(embedding), self.space.place(self.own_embedding)))
+
+    def pull(self, embedding: np.ndarray) -> np.ndarray:
+        """Where an embedding (D,) should go."""
+        return pull(embedding, self.own, self.target, self.space, self.target_weight)
 
     def satisfied(self, embedding: np.ndarray) -> bool:
         """Whether an embedding (D,) keeps both margins."""
@@ -117,7 +123,7 @@ class _Opinion:
         self.missing = 1.0
         """Share of the distance to be kept that is missing, smoothed over looks; negative beyond it."""
         self._distance: float | None = None
-        self._wish = pull(one.own_embedding, one.own, one.target, one.space)
+        self._wish = one.pull(one.own_embedding)
 
     def ask(self, image: np.ndarray, view: np.ndarray, back: Callable[[np.ndarray], np.ndarray]) -> None:
         """Look at `image` (h, w, 3) through `view` (2, 3), image -> input; `back` carries a slope to where it left."""
@@ -125,7 +131,7 @@ class _Opinion:
         seen = cv2.warpAffine(image, view, (one.size, one.size), flags=cv2.INTER_LINEAR)
         embedding, slope = one.gradient(seen, self._wish)
         self.satisfied = one.satisfied(embedding)
-        self._wish = pull(embedding, one.own, one.target, one.space)
+        self._wish = one.pull(embedding)
         distance = one.travelled(embedding)
         before = distance if self._distance is None else self._distance
         self._distance = INERTIA * before + (1 - INERTIA) * distance

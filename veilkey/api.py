@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from os import PathLike
 from pathlib import Path
@@ -18,6 +18,7 @@ from veilkey.carriers import Picture, Pixels, from_pil, open_photo, read_file
 from veilkey.errors import KeyFileError, UsageError
 from veilkey.files import read_limited
 from veilkey.issuing import Issued, complete, seal
+from veilkey.pseudonym import read_pseudonym
 
 if TYPE_CHECKING:
     from veilkey.protector import Protector
@@ -44,6 +45,8 @@ def protect(
     strength: str = "standard",
     refine: int | None = None,
     target: str | None = None,
+    pseudonym: str | None = None,
+    study_key: KeyLike | None = None,
 ) -> Protected:
     """Change every face in a photo so that recognizers no longer match it, and issue the key.
 
@@ -54,14 +57,17 @@ def protect(
         strength: "light", "standard" or "strong".
         refine: gradient steps a face; 0 for the generator alone.
         target: recognizers to attack, names with commas or "all"; the other installed ones then judge, too.
+        pseudonym: a study's code for the one person in the photo, 1 to 128 characters; all photos under it go to one
+            synthetic identity, which another study key would draw elsewhere.
+        study_key: the study's key (path of NAME.study, or its bytes); needed with `pseudonym`.
 
     Returns:
         `Protected`; its image is a file's bytes, of the same kind, for a path or bytes, an array for an array, and a
         PIL image for a PIL image.
 
     Raises:
-        veilkey.errors.VeilkeyError: no face, an unreadable picture, or nobody to seal for.
-        veilkey.errors.KeyFileError: a public key that cannot be used.
+        veilkey.errors.VeilkeyError: no face, several for one pseudonym, an unreadable picture, or nobody to seal for.
+        veilkey.errors.KeyFileError: a public key or a study key that cannot be used.
     """
     from veilkey.protector import Settings
 
@@ -71,7 +77,9 @@ def protect(
     issued = [Issued(recipient) for recipient in sealed_for]
     if not issued:
         raise UsageError("nobody could restore this photo: pass recipients or a passphrase")
-    settings = Settings(strength=strength) if refine is None else Settings(strength=strength, refine=refine)
+    settings = Settings(strength=strength, pseudonym=read_pseudonym(pseudonym, study_key))
+    if refine is not None:
+        settings = replace(settings, refine=refine)
     if isinstance(image, np.ndarray | Image.Image):
         changed, payload, report = protector(target).protect(Pixels(as_picture(image)), settings)
         return Protected(_like(image, changed.picture), seal(changed, payload, issued), report)

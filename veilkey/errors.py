@@ -1,6 +1,6 @@
 """Everything that veilkey raises on purpose, each with the exit code that the command line gives it."""
 
-from keys.errors import KeyFileError, KeyPairExists
+from keys.errors import KeyExists, KeyFileError
 
 __all__ = [
     "BadCredentials",
@@ -89,7 +89,7 @@ class CallsSpent(UsageError):
 
 def exit_code(error: BaseException) -> int:
     """Exit code of the command line for `error`."""
-    if isinstance(error, KeyPairExists):
+    if isinstance(error, KeyExists):
         return 2
     if isinstance(error, KeyFileError):
         return 4

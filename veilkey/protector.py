@@ -21,7 +21,7 @@ from perturbation_gen.lattice import expand, headroom, lattice_shape
 from perturbation_gen.noise import SIZE, draw_noise
 from perturbation_gen.refine import Attacked, mute, refine
 from perturbation_gen.scene import Scene, make_gate
-from perturbation_gen.target import draw_mixture, load_space
+from perturbation_gen.target import TARGET_WEIGHT, draw_farthest, draw_mixture, load_space
 from veilkey import recognizers
 from veilkey.carriers import Carrier, Picture
 from veilkey.carriers.noise import window
@@ -42,6 +42,9 @@ SETTLED = 600 * 600
 # clean face, and this near (cosine) to the secret's identity.
 LEAVE = 1.3
 ARRIVE = 0.3
+# Faces that are to match each other under a pseudonym come nearer to their identity, whose pull counts for more.
+MEET = 0.8
+MEET_WEIGHT = 2.0
 # How much of the generator's colour refinement starts from: tinted eyes and brows are what people notice first.
 COLOUR = 0.35
 
@@ -56,7 +59,8 @@ class Settings:
     strength: a name in STRENGTHS. refine: gradient steps a face, 0 for the generator alone. noise: a name in
     `perturbation_gen.noise.KINDS`. faces: only these, counted from 1 by size. only, spared: photos of a
     person whose faces alone are protected, or are the only ones that are not. min_size: only faces at least this
-    wide or high, in pixels. allow_no_face: a photo without a face passes unchanged.
+    wide or high, in pixels. allow_no_face: a photo without a face passes unchanged. pseudonym: the secret (32 bytes)
+    that draws the identity of the one face, as for all photos of that person; None for each face's own.
     """
 
     strength: str = "standard"
@@ -67,6 +71,7 @@ class Settings:
     spared: Picture | None = None
     min_size: int = 0
     allow_no_face: bool = False
+    pseudonym: bytes | None = None
 
 
 class Protector:
@@ -89,10 +94,16 @@ class Protector:
 
         Raises:
             NoFace: no face was found, or none that `settings` ask for.
+            UsageError: there is no such strength, or several faces would get one pseudonym.
             CheckFailed: the protected photo does not restore exactly.
         """
         secret = secrets.token_bytes(SECRET_BYTES)
         wanted = self._wanted(photo.picture.rgb(), settings)
+        if settings.pseudonym and len(wanted) > 1:
+            raise UsageError(
+                f"{len(wanted)} faces, and a pseudonym is one person's: choose one by --faces N, as `veilkey faces` "
+                "numbers them, or by --only-matching PHOTO"
+            )
         protected, keys, reports = photo, [], []
         for number, face in wanted:
             own = derive(secret, f"face {number}")
@@ -170,8 +181,7 @@ class Protector:
         mask = mask_in_photo(template.blocks, transform, region)
         to_lattice = _to_lattice(region)
         scene = _scene(original, photo, face, region, mask, to_lattice)
-        attacked = [self._attack(name, scene, face, to_lattice, secret) for name in self._attacked]
-
+        attacked = self._attack(scene, face, to_lattice, secret, settings.pseudonym)
         residual = self._generate(clean, landmarks, template, face, attacked, scene, to_lattice, secret, settings)
         taken, random = 0, stream(secret, "refine")
         while True:
@@ -212,23 +222,36 @@ class Protector:
             parts.append(choose(distribution, groups, tau, index, secret))
         return superpose(parts)
 
-    def _attack(self, name: str, scene: Scene, face: Face, to_lattice: np.ndarray, secret: bytes) -> Attacked:
-        judge, gradient, space = self._judges[name], self._gradients[name], self._spaces[name]
-        to_input = compose(judge.transform(face.landmarks), invert(to_lattice))
-        seen = cv2.warpAffine(scene.image, to_input, (judge.input_size, judge.input_size))
-        embedding, _ = gradient(seen, np.zeros(judge.dimension, np.float32))
-        target = space.target(draw_mixture(secret, len(space.identities)))
-        return Attacked(
-            gradient=gradient,
-            space=space,
-            to_input=to_input,
-            size=judge.input_size,
-            own_embedding=embedding,
-            target=target,
-            distance=judge.distance,
-            leave=LEAVE * judge.threshold,
-            arrive=ARRIVE,
-        )
+    def _attack(
+        self, scene: Scene, face: Face, to_lattice: np.ndarray, secret: bytes, pseudonym: bytes | None
+    ) -> list[Attacked]:
+        spaces = list(self._spaces.values())
+        inputs, embeddings = [], []
+        for name in self._attacked:
+            judge = self._judges[name]
+            inputs.append(compose(judge.transform(face.landmarks), invert(to_lattice)))
+            seen = cv2.warpAffine(scene.image, inputs[-1], (judge.input_size, judge.input_size))
+            embeddings.append(self._gradients[name](seen, np.zeros(judge.dimension, np.float32))[0])
+        if pseudonym:
+            mixture = draw_mixture(pseudonym, len(spaces[0].identities))
+        else:
+            own = [space.direction(embedding) for space, embedding in zip(spaces, embeddings, strict=True)]
+            mixture = draw_farthest(secret, spaces, own)
+        return [
+            Attacked(
+                gradient=self._gradients[name],
+                space=space,
+                to_input=to_input,
+                size=self._judges[name].input_size,
+                own_embedding=embedding,
+                target=space.target(mixture),
+                distance=self._judges[name].distance,
+                leave=LEAVE * self._judges[name].threshold,
+                arrive=MEET if pseudonym else ARRIVE,
+                target_weight=MEET_WEIGHT if pseudonym else TARGET_WEIGHT,
+            )
+            for name, space, to_input, embedding in zip(self._attacked, spaces, inputs, embeddings, strict=True)
+        ]
 
     def _generate(
         self,

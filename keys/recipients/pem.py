@@ -1,16 +1,14 @@
 """Reading NAME.pub.pem (SubjectPublicKeyInfo) and NAME.pem (PKCS #8)."""
 
 import os
-from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from keys.errors import BadIdentity, PassphraseNeeded
+from keys.files import read_pem
 from keys.recipients.base import Identity, Recipient
 from keys.recipients.kinds import KINDS
-
-MAX_PEM = 64 * 1024
 
 
 def load_recipient(source: str | os.PathLike[str] | bytes) -> Recipient:
@@ -18,7 +16,7 @@ def load_recipient(source: str | os.PathLike[str] | bytes) -> Recipient:
 
     Raises BadIdentity when it cannot be read, is not a public key or is one of a type that no kind takes.
     """
-    name, pem = _read(source)
+    name, pem = read_pem(source)
     if b"PRIVATE KEY-----" in pem:
         raise BadIdentity(f"{name} is a private key; give the public one, NAME.pub.pem")
     try:
@@ -38,7 +36,7 @@ def load_identity(source: str | os.PathLike[str] | bytes, passphrase: bytes | No
     Raises PassphraseNeeded when it is encrypted and none was given; BadIdentity when the passphrase is wrong, or the
     file cannot be read, is not a private key or is one of a type that no kind takes.
     """
-    name, pem = _read(source)
+    name, pem = read_pem(source)
     if b"PUBLIC KEY-----" in pem:
         raise BadIdentity(f"{name} is a public key; give the private one, NAME.pem")
     encrypted = b"ENCRYPTED PRIVATE KEY-----" in pem
@@ -54,19 +52,3 @@ def load_identity(source: str | os.PathLike[str] | bytes, passphrase: bytes | No
         if identity := kind.identity(private_key):
             return identity
     raise BadIdentity(f"{name} is not an X25519 private key; make one with keygen")
-
-
-def _read(source: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:
-    """What to call the source in a message, and its contents."""
-    if isinstance(source, bytes):
-        name, pem = "the PEM data", source
-    else:
-        name = str(Path(source))
-        try:
-            with open(source, "rb") as file:
-                pem = file.read(MAX_PEM + 1)
-        except OSError as error:
-            raise BadIdentity(f"{name} cannot be read ({error.strerror}); check the path") from error
-    if len(pem) > MAX_PEM:
-        raise BadIdentity(f"{name} is larger than {MAX_PEM} bytes, so it is no PEM file; check the path")
-    return name, pem

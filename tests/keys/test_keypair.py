@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from keys import envelope, keypair
-from keys.errors import KeyPairExists, PassphraseNeeded
+from keys import envelope, files, keypair
+from keys.errors import KeyExists, PassphraseNeeded
 from keys.recipients import load_identity, load_recipient
 
 
@@ -43,7 +43,7 @@ def test_nothing_is_overwritten_or_left(tmp_path: Path, existing: str, dangling:
         path.symlink_to(tmp_path / "elsewhere")
     else:
         path.write_text("mine")
-    with pytest.raises(KeyPairExists, match="choose another name"):
+    with pytest.raises(KeyExists, match="choose another name"):
         keypair.generate(tmp_path / "alice")
     assert list(tmp_path.iterdir()) == [path]
     assert dangling or path.read_text() == "mine"
@@ -53,7 +53,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(keypair, "open", full, raising=False)
+    monkeypatch.setattr(files, "open", full, raising=False)
     with pytest.raises(OSError, match="No space"):
         keypair.generate(tmp_path / "alice")
     assert list(tmp_path.iterdir()) == []

@@ -18,7 +18,7 @@ from mask_template.randomness import SECRET_BYTES
 from mask_template.template import choose
 from perturbation_gen.conditions import gate_of, saliency
 from perturbation_gen.noise import KINDS, SIZE, draw_noise
-from perturbation_gen.target import MIXED, draw_mixture, identity_loss, load_space, pull
+from perturbation_gen.target import LARGEST, MIXED, draw_mixture, identity_loss, load_space, pull
 from veilkey.faces import FaceFinder, compose, crop, invert, map_points
 from veilkey.recognizers import kind, names
 from veilkey.recognizers.dlib_resnet import DlibResNet
@@ -158,6 +158,17 @@ def test_the_secret_draws_an_identity() -> None:
     assert np.array_equal(mixtures[0], draw_mixture(SECRETS[0], len(space.identities)))
     cosines = np.corrcoef(np.stack([space.target(mixture) for mixture in mixtures]))
     assert cosines[np.triu_indices(len(SECRETS), 1)].mean() < 0.5
+
+
+def test_no_mixture_leans_on_one_person() -> None:
+    mixtures = np.stack([draw_mixture(number.to_bytes(SECRET_BYTES, "little"), 200) for number in range(4000)])
+    assert np.all(np.count_nonzero(mixtures, axis=1) == MIXED)
+    assert np.allclose(mixtures.sum(1), 1, atol=1e-6)
+    assert 0.49 < mixtures.max() <= LARGEST
+    # Still everybody's turn, and every size of share: a person is in 80 of 4,000, give or take five deviations.
+    drawn = np.count_nonzero(mixtures, axis=0)
+    assert 35 < drawn.min() and drawn.max() < 125
+    assert 0 < np.quantile(mixtures[mixtures > 0], 0.05) < 0.1
 
 
 def test_pull_is_the_losss_descent() -> None:

@@ -17,6 +17,7 @@ for command in (
     photos.restore,
     photos.inspect,
     photos.keygen,
+    photos.study_key,
     photos.faces,
     photos.demo,
     ask.ask,

@@ -1,4 +1,4 @@
-"""The commands on photos and their keys: protect, restore, inspect, keygen, demo."""
+"""The commands on photos and their keys: protect, restore, inspect, keygen, study-key, faces, demo."""
 
 import json
 from pathlib import Path
@@ -51,6 +51,10 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str | No
 )
 @click.option("--min-size", type=click.IntRange(0), default=0, help="Leave faces under so many pixels as they are.")
 @click.option("--allow-no-face", is_flag=True, help="Let a photo without a face pass, unchanged.")
+@click.option(
+    "--pseudonym", metavar="NAME", help="A study's code for the person: all photos under it match each other."
+)
+@click.option("--study-key", type=PATH, metavar="NAME.study", help="The study's key; see `veilkey study-key`.")
 @click.option("--exact-file", is_flag=True, help="Have the file's bytes come back, even if that makes the key larger.")
 @click.option("--keep-times", is_flag=True, help="Give the protected file the photo's time.")
 @click.option("--show", is_flag=True, help="Also write a picture of the template over the protected face.")
@@ -65,6 +69,8 @@ def protect(
     target: str | None,
     only_matching: Path | None,
     except_matching: Path | None,
+    pseudonym: str | None,
+    study_key: Path | None,
     exact_file: bool,
     keep_times: bool,
     show: bool,
@@ -74,6 +80,7 @@ def protect(
 ) -> None:
     """Change the faces in photos so that recognizers no longer match them, and issue a key for each photo."""
     from veilkey.commands import Names, protect_photo, references
+    from veilkey.pseudonym import read_pseudonym
 
     with reporting():
         issued = recipients_of(recipients, passphrase_file)
@@ -81,6 +88,7 @@ def protect(
         names.check(force)
         given = {name: value for name, value in settings.items() if value is not None}
         given |= references(only_matching, except_matching)
+        given["pseudonym"] = read_pseudonym(pseudonym, study_key)
 
         def one(photo: Path) -> tuple[dict[str, Any], str]:
             facts = protect_photo(photo, names[photo], issued, target, given, exact_file, keep_times, force)
@@ -151,6 +159,16 @@ def keygen(name: Path, passphrase_file: str | None) -> None:
         passphrase = read_passphrase(passphrase_file) if passphrase_file else None
         private, public = generate(name, passphrase)
         click.echo(f"{private}: keep it secret, and a copy of it safe\n{public}: give it to whoever protects for you")
+
+
+@click.command()
+@click.argument("name", type=PATH)
+def study_key(name: Path) -> None:
+    """Make NAME.study, the key of a study, for `protect --pseudonym`."""
+    from keys.study import generate
+
+    with reporting():
+        click.echo(f"{generate(name)}: keep it secret, and a copy of it safe: another key gives other pseudonyms")
 
 
 @click.command()

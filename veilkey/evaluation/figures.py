@@ -25,7 +25,9 @@ EER_DRAWS = 200
 class Ground:
     """What one judge makes of the clean photos; everything is held against it.
 
-    names: people, sorted. owners (N,): number of each probe's person. probes (N, D), templates (P, D).
+    names: people, sorted. owners (N,): number of each probe's person. probes (N, D), templates (P, D). strangers:
+    distances between single photos of two people. linked, apart (K, 2): pairs of probes of one person, and of two.
+    mixed: (Q, D) mean embeddings of the real people whom targets are mixed of, None where this judge has none.
     """
 
     judge: str
@@ -38,8 +40,9 @@ class Ground:
     clean: Comparison
     impostors: Impostors
     strangers: Impostors
-    pairs: np.ndarray
-    pair_people: People
+    linked: np.ndarray
+    apart: np.ndarray
+    mixed: np.ndarray | None
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -67,6 +70,7 @@ def ground(
     gallery_owners: np.ndarray,
     probes: np.ndarray,
     owners: np.ndarray,
+    mixed: np.ndarray | None = None,
 ) -> Ground:
     """Thresholds from clean impostor pairs, and the clean probes' comparison, of embeddings (N, D) without NaN."""
     templates = scores.templates(gallery, gallery_owners, len(names))
@@ -74,11 +78,10 @@ def ground(
     clean = scores.compare(distance, probes, owners, templates, impostors=impostors)
     # Two single photos are noisier than a photo and a gallery, so their pairs have thresholds of their own.
     scores.strangers(distance, probes, owners, single)
-    pairs = scores.pairs_of_one(owners)
-    who = np.asarray(names)
+    people = People(np.asarray(names)[owners])
     return Ground(
-        judge, usual_threshold, distance, People(who[owners]), owners, probes, templates, clean, impostors, single,
-        pairs, People(who[owners[pairs[:, 0]]]),
+        judge, usual_threshold, distance, people, owners, probes, templates, clean, impostors, single,
+        scores.pairs_of_one(owners), scores.pairs_of_two(owners), mixed,
     )  # fmt: skip
 
 
@@ -133,12 +136,20 @@ def gallery_figures(base: Ground, protected: np.ndarray, owners: np.ndarray) -> 
 
 def linked_figures(base: Ground, kept: np.ndarray, seen: np.ndarray) -> dict[str, Any]:
     """Protected probes of one person against each other: share of pairs that match at the thresholds of pairs."""
-    place = np.full(len(base.owners), -1)
-    place[kept] = np.arange(len(kept))
-    both = (place[base.pairs] >= 0).all(1)
-    apart = scores.pair_distances(base.distance, seen, place[base.pairs[both]])
-    people = People(base.pair_people.names[base.pair_people.index[both]])
-    return {far: people.share(apart < threshold) for far, threshold in _thresholds(base.strangers).items()}
+    return _pair_figures(base, kept, seen, base.linked)
+
+
+def stranger_figures(base: Ground, kept: np.ndarray, seen: np.ndarray) -> dict[str, Any]:
+    """Protected probes of two people against each other: share of pairs that match at the thresholds of pairs."""
+    return _pair_figures(base, kept, seen, base.apart)
+
+
+def mixed_figures(base: Ground, kept: np.ndarray, seen: np.ndarray) -> dict[str, Any] | None:
+    """Protected probes against the people whom targets are mixed of: share that match any of them."""
+    if base.mixed is None:
+        return None
+    nearest, people = scores.nearest_distances(base.distance, seen, base.mixed), _people(base, kept)
+    return {far: people.share(nearest < threshold) for far, threshold in base.thresholds.items()}
 
 
 def group_figures(
@@ -164,9 +175,19 @@ def group_figures(
 
 
 def _people(base: Ground, kept: np.ndarray) -> People:
-    if len(kept) == len(base.owners):
+    if np.array_equal(kept, np.arange(len(base.owners))):
         return base.people
     return People(base.people.names[base.people.index[kept]])
+
+
+def _pair_figures(base: Ground, kept: np.ndarray, seen: np.ndarray, pairs: np.ndarray) -> dict[str, Any]:
+    """Share of `pairs` (K, 2) of the ground's probes, of which `seen` (M, D) are those of `kept` (M,), that match."""
+    place = np.full(len(base.owners), -1)
+    place[kept] = np.arange(len(kept))
+    both = pairs[(place[pairs] >= 0).all(1)]
+    apart = scores.pair_distances(base.distance, seen, place[both])
+    people = _people(base, both[:, 0])
+    return {far: people.share(apart < threshold) for far, threshold in _thresholds(base.strangers).items()}
 
 
 def _thresholds(impostors: Impostors) -> dict[str, float]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from perturbation_gen.target import load_space
 from veilkey import recognizers
 from veilkey.evaluation.cases import Case
 from veilkey.evaluation.figures import Ground, ground
@@ -119,5 +120,6 @@ def _grounds(judges: Sequence[str], photos: Photos, store: Store) -> tuple[list[
             (embeddings.of(name, [known.digest for known in side], side), photos.owners(side))
             for side in (photos.gallery, photos.probes)
         )
-        grounds.append(ground(name, judge.threshold, judge.distance, photos.names, *gallery, *probes))
+        mixed = load_space(name).identities if name in recognizers.names() else None
+        grounds.append(ground(name, judge.threshold, judge.distance, photos.names, *gallery, *probes, mixed))
     return grounds, embeddings

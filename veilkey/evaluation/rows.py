@@ -71,6 +71,8 @@ def _row(measured: Measured, number: int, transforms: Sequence[str]) -> dict[str
             "merit": figures.merit_figures(base, kept, seen, again),
             "restored": None if again is None else figures.restored_figures(base, kept, again),
             "linked": figures.linked_figures(base, kept, seen),
+            "strangers": figures.stranger_figures(base, kept, seen),
+            "mixed": figures.mixed_figures(base, kept, seen),
             "groups": figures.group_figures(base, kept, seen, labels),
             "gallery": _enrolled(measured, number, base),
             "tracker": None,

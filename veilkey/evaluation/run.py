@@ -36,6 +36,9 @@ A row:
         restored         {match: FAR -> figure, exact: whether all distances are the clean ones} or None
         gallery          clean probes against protected galleries {match, rank1}, or None where not measured
         linked           FAR -> figure: pairs of protected photos of one person that match
+        strangers        FAR -> figure: pairs of protected photos of two people that match
+        mixed            FAR -> figure: protected probes that match any of the 200 real people of whom veilkey mixes
+                         its targets; None for a judge of the user's own
         groups           far, tone: group -> figure, size: group -> figure, worst: {kind, group, ...figure} or None
         tracker          {clean: {...}, protected: {...}}, figures logistic, neighbours, network (for judges with a
                          port), share of clean probes identified; or None

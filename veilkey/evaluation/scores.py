@@ -19,8 +19,9 @@ REACH = 20
 BLOCK = 1 << 22
 # How many strangers a photo is compared with for the threshold of pairs of photos.
 STRANGERS = 200
-# Of one person at most so many photos are compared with one another.
+# Of one person at most so many photos are compared with one another, of all people at most so many pairs of photos.
 LINKED = 10
+APART = 10_000
 
 
 class Impostors:
@@ -137,9 +138,32 @@ def pairs_of_one(owners: np.ndarray) -> np.ndarray:
     return np.array(found, int).reshape(-1, 2)
 
 
+def pairs_of_two(owners: np.ndarray) -> np.ndarray:
+    """Pairs (K, 2) of photos of two people: all of them, or of more than 10,000 so many drawn ones.
+
+    Either photo may come first, so that nobody's photos always do.
+    """
+    random, count = np.random.default_rng(0), len(owners)
+    if count * (count - 1) // 2 <= APART:
+        pairs = random.permuted(np.column_stack(np.triu_indices(count, 1)), axis=1)
+    else:
+        pairs = random.integers(0, count, (APART, 2))
+    return pairs[owners[pairs[:, 0]] != owners[pairs[:, 1]]]
+
+
 def pair_distances(distance: Distance, photos: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Distances (K,) of pairs (K, 2) of photos (N, D); infinite where one has no face."""
     return _finite(distance(photos[pairs[:, 0]], photos[pairs[:, 1]]))
+
+
+def nearest_distances(distance: Distance, probes: np.ndarray, galleries: np.ndarray) -> np.ndarray:
+    """Distance (N,) of each probe (N, D) to the nearest of `galleries` (P, D); infinite where no face was found."""
+    nearest = np.empty(len(probes))
+    step = max(1, BLOCK // galleries.size)
+    for start in range(0, len(probes), step):
+        rows = slice(start, start + step)
+        nearest[rows] = _finite(distance(probes[rows, None], galleries[None])).min(1)
+    return nearest
 
 
 def equal_error(genuine: np.ndarray, impostors: Impostors, weights: np.ndarray | None = None) -> np.ndarray:

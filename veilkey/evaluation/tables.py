@@ -12,7 +12,7 @@ def text(report: Report) -> str:
     parts = [headline(report), seen(report)]
     if report["settings"]["leave_one_out"]:
         parts.append(leave_one_out(report))
-    parts.append(table_2(report))
+    parts += [one_another(report), table_2(report)]
     if report["settings"]["superpose"]:
         parts.append(table_3(report))
     if report["attacks"]:
@@ -79,6 +79,19 @@ def leave_one_out(report: Report) -> str:
         rows.append([title(full, attacked=False), *cells])
     columns = [f"{judge} {kind}" for judge in target for kind in ("unseen", "attacked")]
     return _table("Match rate at FAR 1e-3 by a recognizer that was left out, and attacked", ["", *columns], rows)
+
+
+def one_another(report: Report) -> str:
+    """Protected photos against each other, of one person and of two, and against people whom targets are mixed of."""
+    judges, names = list(report["judges"]), ("linked", "strangers", "mixed")
+    rows = [
+        [title(row), *(_value(_judged(row, judge, name, FAR)) for judge in judges for name in names)]
+        for row in report["rows"]
+        if not row["reference"]
+    ]
+    columns = [f"{judge} {name}" for judge in judges for name in names]
+    head = "Protected photos that match at FAR 1e-3: two of one person; of two; anybody whom targets are mixed of"
+    return _table(head, ["", *columns], rows)
 
 
 def table_2(report: Report) -> str:

@@ -56,6 +56,7 @@ TABLE = (
     Row("veilkey-standard", ssim=STRENGTHS["standard"].ssim, gradients=True, restored=0.0, moved=0.6, repeats=False),
     Row("veilkey-strong", ssim=STRENGTHS["strong"].ssim, gradients=True, restored=0.0, moved=0.6, repeats=False),
     Row("veilkey-one-pass", ssim=STRENGTHS["standard"].ssim, gradients=True, restored=0.0, moved=0.3, repeats=False),
+    Row("veilkey-pseudonym", ssim=STRENGTHS["standard"].ssim, gradients=True, restored=0.0, moved=0.6, repeats=False),
 )
 OURS = tuple(row.name for row in TABLE if row.name.startswith("veilkey"))
 rows = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)

@@ -169,6 +169,9 @@ def test_other_tables_are_the_reports(report: dict[str, Any], page: Page) -> Non
             views["none"]["match"][FAR]["value"],
             judged["gallery"]["match"][FAR]["value"] if judged["gallery"] else None,
         ]
+        assert [cell["value"] for cell in ways[3:6]] == [
+            judged[name][FAR]["value"] for name in ("linked", "strangers", "mixed")
+        ]
         if judged["tracker"]:
             trained = line(page.table("logistic regression"), row["title"])[1:3]
             assert [cell["value"] for cell in trained] == [

@@ -54,6 +54,17 @@ def test_the_bar_leaves_nothing(report: dict[str, Any]) -> None:
     assert row(report, "bar")["detected"]["yunet"]["value"] == 0
 
 
+def test_strangers_and_the_people_mixed_to_targets(report: dict[str, Any]) -> None:
+    pairs = PEOPLE * (PEOPLE - 1) // 2
+    for method, found in (("none", True), ("bar", False)):
+        judged = row(report, method)["judges"]["dlib"]
+        assert judged["strangers"]["0.01"]["n"] == pairs and judged["mixed"]["0.01"]["n"] == PEOPLE
+        # One photo of each: nobody has two. Without a face nobody matches; with one, two of six people seldom do.
+        assert judged["linked"]["0.01"]["value"] is None
+        assert judged["strangers"]["0.01"]["value"] <= (1.1 / pairs if found else 0)
+        assert judged["mixed"]["0.01"]["value"] <= (0.9 if found else 0)
+
+
 def test_pixels_between(report: dict[str, Any]) -> None:
     """Squares of one colour leave less than JPEG does, to recognizers and to the eye."""
     squares, jpeg = row(report, "pixelate"), row(report, "jpeg75")
@@ -93,7 +104,7 @@ def test_tables(report: dict[str, Any]) -> None:
     shown = tables.text(report)
     lines = {line.split("  ")[0]: line for line in shown.splitlines()[::-1]}
     assert "0.000 [0.000, 0.390]" in lines["black bar"]
-    for part in ("at FAR 1e-3 (6 probes, 6 people", "What a person sees", "Table 2", "dlib T_o"):
+    for part in ("at FAR 1e-3 (6 probes, 6 people", "What a person sees", "two of one person", "Table 2", "dlib T_o"):
         assert part in shown
     assert "Table 3" not in shown and "left out" not in shown
 

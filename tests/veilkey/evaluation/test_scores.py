@@ -1,5 +1,6 @@
 """Scores: against scikit-learn, against a whole matrix, and the known answers."""
 
+import dataclasses
 import time
 import tracemalloc
 
@@ -128,6 +129,55 @@ def test_shuffled_embeddings_match_at_the_far_itself() -> None:
     low, high = wilson(matches, rounds * count)
     # One in 400 keeps its own embedding by chance.
     assert low - 1 / 400 <= 0.01 <= high, (low, high)
+
+
+def test_photos_of_two_people(setup: tuple[figures.Ground, np.ndarray]) -> None:
+    base, _ = setup
+    everything = np.arange(180)
+    far = figures.stranger_figures(base, everything, base.probes)
+    # Not all pairs: 180 photos make 16,110, of which 10,000 are drawn.
+    assert 0.97 * scores.APART < far["0.01"]["n"] < scores.APART and far["0.01"]["people"] == 60
+    assert far["0.01"]["low"] <= 0.01 <= far["0.01"]["high"]
+    # Everybody moved to one of three places: 19 of 59 others are there, too.
+    moved = (base.owners % 3)[:, None] * np.ones((1, 32), np.float32) * 10
+    met = figures.stranger_figures(base, everything, moved)["0.001"]
+    assert met["low"] < 19 / 59 < met["high"] and met["high"] - met["low"] < 0.1
+    assert figures.linked_figures(base, everything, moved)["0.001"]["value"] == 1
+    # Of two people's photos alone, some without a face.
+    kept = np.flatnonzero(base.owners < 2)
+    few = np.zeros((6, 32), np.float32)
+    few[0] = np.nan
+    share = figures.stranger_figures(base, kept, few)["0.001"]
+    assert 0 < share["n"] <= 9 and share["value"] > 0.5
+
+
+def test_pairs_of_two_people_are_all_there_once() -> None:
+    owners = np.repeat(np.arange(10), 3)
+    pairs = scores.pairs_of_two(owners)
+    assert len(pairs) == len({frozenset(pair) for pair in pairs.tolist()}) == 30 * 29 // 2 - 10 * 3
+    assert (owners[pairs[:, 0]] != owners[pairs[:, 1]]).all()
+    first = np.bincount(pairs[:, 0], minlength=30)
+    assert 0 < first.min() and first.max() < 27
+
+
+def test_the_people_of_whom_targets_are_mixed(
+    setup: tuple[figures.Ground, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, _ = setup
+    everything = np.arange(180)
+    assert figures.mixed_figures(base, everything, base.probes) is None
+    random = np.random.default_rng(3)
+    people = random.normal(0, 0.13, (200, 32)).astype(np.float32)
+    known = dataclasses.replace(base, mixed=people)
+    assert figures.mixed_figures(known, everything, people[everything])["0.001"]["value"] == 1
+    # As far from them as the threshold is, more or less; and half without a face.
+    near = people[:180] + random.normal(0, base.thresholds["0.01"] / np.sqrt(32), (180, 32))
+    near[90:] = np.nan
+    monkeypatch.setattr(scores, "BLOCK", 7 * people.size)
+    nearest = euclidean(near[:90, None], people[None]).min(1)
+    share = figures.mixed_figures(known, everything, near)["0.01"]
+    assert share["value"] == pytest.approx((nearest < base.thresholds["0.01"]).sum() / 180, abs=1e-5)
+    assert 0 < share["value"] < 0.5
 
 
 def test_enrolled_protected_photos(setup: tuple[figures.Ground, np.ndarray]) -> None:

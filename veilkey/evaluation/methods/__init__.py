@@ -30,6 +30,7 @@ _METHODS = {
     "veilkey-standard": "ours:Standard",
     "veilkey-strong": "ours:Strong",
     "veilkey-one-pass": "ours:OnePass",
+    "veilkey-pseudonym": "ours:Pseudonym",
 }
 
 

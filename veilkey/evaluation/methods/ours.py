@@ -1,4 +1,4 @@
-"""veilkey itself, at each strength, and in one pass."""
+"""veilkey itself, at each strength, in one pass, and with a pseudonym for each person."""
 
 from dataclasses import replace
 from functools import cache
@@ -9,10 +9,14 @@ import numpy as np
 from veilkey.carriers import Picture, Pixels
 from veilkey.evaluation.methods.base import Method, Outcome
 from veilkey.evaluation.sample import Sample
+from veilkey.pseudonym import pseudonym_of
 from veilkey.restorer import take_off_all
 
 if TYPE_CHECKING:
-    from veilkey.protector import Protector
+    from veilkey.protector import Protector, Settings
+
+# One study for all runs: photos that an earlier run left in the store went to the same places.
+STUDY_KEY = bytes(range(32))
 
 
 @cache
@@ -35,15 +39,18 @@ class _Veilkey(Method):
     refine: ClassVar[int | None] = None
     """Gradient steps; None for as many as the program takes unless it is told."""
     uses_attacked = True
+    version = 2
 
-    def protect(self, sample: Sample, random: np.random.Generator) -> Outcome:
+    def settings(self, sample: Sample) -> "Settings":
+        """What to protect a photo with."""
         from veilkey.protector import Settings
 
-        photo = Pixels(Picture(sample.image, "RGB"))
         settings = Settings(strength=self.strength)
-        if self.refine is not None:
-            settings = replace(settings, refine=self.refine)
-        protected, payload, _ = protector(self.attacked).protect(photo, settings)
+        return settings if self.refine is None else replace(settings, refine=self.refine)
+
+    def protect(self, sample: Sample, random: np.random.Generator) -> Outcome:
+        photo = Pixels(Picture(sample.image, "RGB"))
+        protected, payload, _ = protector(self.attacked).protect(photo, self.settings(sample))
         return Outcome(protected.picture.rgb(), take_off_all(protected, payload.faces).picture.rgb())
 
 
@@ -74,3 +81,20 @@ class OnePass(_Veilkey):
     title = "veilkey, standard, --refine 0"
     strength = "standard"
     refine = 0
+
+
+class Pseudonym(_Veilkey):
+    """What `veilkey protect --pseudonym` does with the largest face: one study, the person's name as the code.
+
+    Raises (by `protect`):
+        NoFace: the program finds no face in the photo.
+        UsageError: the person's name is no code.
+    """
+
+    name = "veilkey-pseudonym"
+    title = "veilkey, standard, pseudonym"
+    strength = "standard"
+
+    def settings(self, sample: Sample) -> "Settings":
+        """What to protect a photo with."""
+        return replace(super().settings(sample), faces=(1,), pseudonym=pseudonym_of(sample.person, STUDY_KEY))

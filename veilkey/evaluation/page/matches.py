@@ -65,7 +65,7 @@ def transforms(report: Report) -> Element | None:
 
 
 def directions(report: Report) -> Element | None:
-    """Protected photos as probes, as gallery, and on both sides; and restored ones."""
+    """Protected photos as probes, as gallery, and on both sides; against those they were moved to; and restored."""
 
     def lines(row: Row, judge: str) -> list[Child]:
         restored = judged(row, judge, "restored")
@@ -75,7 +75,7 @@ def directions(report: Report) -> Element | None:
             cell(match(row, judge), attacked=hit),
             cell(judged(row, judge, "gallery", "match", FAR), attacked=hit),
             cell(judged(row, judge, "gallery", "rank1"), attacked=hit),
-            cell(judged(row, judge, "linked", FAR), attacked=hit),
+            *(cell(judged(row, judge, name, FAR), attacked=hit) for name in ("linked", "strangers", "mixed")),
             cell(judged(row, judge, "restored", "match", FAR), note=exact),
         ]
 
@@ -85,12 +85,14 @@ def directions(report: Report) -> Element | None:
         "Both directions",
         "Evasion: a protected probe against the clean gallery. Cloaking: a clean probe against a gallery of protected "
         "photos, as when a tracker collected those. Linked: two protected photos of one person against each other, at "
-        "the threshold for pairs of photos. Restored: what comes back with the key, which must match as clean photos "
-        "do.",
+        "the threshold for pairs of photos; strangers: two of different people. Mixed: a protected photo matches any "
+        "of the real people of whom veilkey mixes the identities that it moves faces to; compare it with the row "
+        "“nothing”, which shows how often a face resembles one of so many. Restored: what comes back with the key, "
+        "which must match as clean photos do.",
         f"Match rates at FAR {FAR} by {{}}; rank-1: the own gallery is the nearest. A dash: not measured.",
-        ["match", "match", "rank-1", "match", "match"],
+        ["match", "match", "rank-1", "match", "match", "match", "match"],
         lines,
-        above=[("evasion", 1), ("cloaking", 2), ("linked", 1), ("restored", 1)],
+        above=[("evasion", 1), ("cloaking", 2), ("linked", 1), ("strangers", 1), ("mixed", 1), ("restored", 1)],
     )
 
 
