@@ -6,7 +6,7 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -47,8 +47,17 @@ def shared_faces() -> Path:
     return SHARED_FACES
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_target() -> Iterator[None]:
+    """The command attacks dlib alone where a test does not say otherwise: which others are installed changes as tests
+    run, and each makes a protect longer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VEILKEY_TARGET", "dlib")
+        yield
+
+
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(one_target: None) -> dict[str, str]:
     """For processes: this checkout's modules."""
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
@@ -98,7 +107,7 @@ def protected(portrait: np.ndarray, key_pair: SimpleNamespace, tmp_path_factory:
     folder = tmp_path_factory.mktemp("protected")
     photo = encode_png(api.as_picture(portrait))
     original = open_photo(photo)
-    changed, payload, report = api.protector().protect(original, Settings())
+    changed, payload, report = api.protector("dlib").protect(original, Settings())
     payload = complete(photo, original, changed, payload, exact=False, name="photo.png", modified=0)
     recipients = [load_recipient(key_pair.public), PassphraseRecipient(PASSPHRASE.encode())]
     key = seal(changed, payload, [Issued(one) for one in recipients])
@@ -132,7 +141,7 @@ def other_key(portrait: np.ndarray, key_pair: SimpleNamespace) -> bytes:
     from veilkey.issuing import Issued, seal
     from veilkey.protector import Settings
 
-    changed, payload, _ = api.protector().protect(Pixels(api.as_picture(portrait)), Settings(refine=0))
+    changed, payload, _ = api.protector("dlib").protect(Pixels(api.as_picture(portrait)), Settings(refine=0))
     recipients = [load_recipient(key_pair.public), PassphraseRecipient(PASSPHRASE.encode())]
     return seal(changed, payload, [Issued(one) for one in recipients])
 

@@ -56,7 +56,7 @@ def protect(
         passphrase: who knows it may restore, too. One of the two is needed.
         strength: "light", "standard" or "strong".
         refine: gradient steps a face; 0 for the generator alone.
-        target: recognizers to attack, names with commas or "all"; the other installed ones then judge, too.
+        target: recognizers to attack, names with commas between, if not all that are installed; the others judge.
         pseudonym: a study's code for the one person in the photo, 1 to 128 characters; all photos under it go to one
             synthetic identity, which another study key would draw elsewhere.
         study_key: the study's key (path of NAME.study, or its bytes); needed with `pseudonym`.
@@ -129,11 +129,11 @@ def restore(
 
 @cache
 def protector(target: str | None = None) -> "Protector":
-    """The one Protector of this process for a target as of `protect`; without one the default, judged by itself."""
+    """The one Protector of this process for a target as of `protect`."""
     from veilkey import recognizers
     from veilkey.protector import Protector
 
-    return Protector() if target is None else Protector(recognizers.targets(target), recognizers.installed())
+    return Protector(recognizers.targets(target or "all"), recognizers.installed())
 
 
 def read_key(key: KeyLike) -> bytes:

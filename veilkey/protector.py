@@ -34,7 +34,6 @@ from veilkey.recognizers.gradient import load_gradient
 from veilkey.report import FaceReport, report_face
 from veilkey.restorer import take_off_all
 
-DEFAULT_TARGET = ("dlib",)
 # Faces up to so many photo pixels are refined as the file will show them, where the file's format quantizes. The
 # residual of larger ones is so smooth that quantization takes little of it.
 SETTLED = 600 * 600
@@ -77,13 +76,14 @@ class Settings:
 class Protector:
     """Everything that protecting needs, loaded once: detector, networks, gradients, and the recognizers that judge."""
 
-    def __init__(self, attacked: Sequence[str] = DEFAULT_TARGET, judges: Sequence[str] = ()) -> None:
-        """`attacked`: names of the recognizers whose gradients are followed; they judge, and so do `judges`."""
-        self._attacked = tuple(attacked)
+    def __init__(self, attacked: Sequence[str] | None = None, judges: Sequence[str] = ()) -> None:
+        """`attacked`: names of the recognizers whose gradients are followed, None for all that are installed; they
+        judge, and so do `judges`."""
+        self._attacked = recognizers.targets("all") if attacked is None else tuple(attacked)
         self._finder = FaceFinder()
-        self._gradients = {name: load_gradient(name) for name in attacked}
-        self._judges = {name: self._judge(name) for name in dict.fromkeys((*attacked, *judges))}
-        self._spaces = {name: load_space(name) for name in attacked}
+        self._gradients = {name: load_gradient(name) for name in self._attacked}
+        self._judges = {name: self._judge(name) for name in dict.fromkeys((*self._attacked, *judges))}
+        self._spaces = {name: load_space(name) for name in self._attacked}
 
     def _judge(self, name: str) -> Recognizer:
         # dlib's own network takes longer than all else that one pass does.

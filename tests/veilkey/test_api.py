@@ -12,7 +12,7 @@ from keys.errors import BadIdentity, DamagedKey, KeyFileError, WrongIdentity
 from keys.recipients import X25519Identity, load_identity, load_recipient
 from veilkey.errors import ForeignKey, NoFace, UnreadablePhoto, UsageError
 
-FAST = {"passphrase": "x", "refine": 0}
+FAST = {"passphrase": "x", "refine": 0, "target": "dlib"}
 
 
 def test_it_can_be_called_again(close_up: np.ndarray) -> None:

@@ -105,7 +105,7 @@ def test_an_unprotected_copy_is_refused(name: str, protected: SimpleNamespace) -
 @pytest.fixture(scope="module")
 def second_key(portrait: np.ndarray) -> Payload:
     """Of the same portrait, protected a second time."""
-    return api.protector().protect(Pixels(api.as_picture(portrait)), Settings())[1]
+    return api.protector("dlib").protect(Pixels(api.as_picture(portrait)), Settings())[1]
 
 
 def test_whether_a_copy_would_do_is_told_quickly(protected: SimpleNamespace) -> None:
@@ -127,7 +127,7 @@ def test_another_photos_key_is_refused(some_faces: Callable, protected: SimpleNa
     other = next((one for one in some_faces(4) if min(one.shape[:2]) >= 128), None)
     if other is None or other.shape == protected.original.shape:
         pytest.skip("no face photos beside the portrait")
-    changed, payload, _ = api.protector().protect(Pixels(api.as_picture(other)), Settings(refine=0))
+    changed, payload, _ = api.protector("dlib").protect(Pixels(api.as_picture(other)), Settings(refine=0))
     assert approximate(open_photo(file_of(changed.picture.rgb(), 90)), [payload]).faces == (1,)
     with pytest.raises(ForeignKey):
         approximate(open_photo(file_of(changed.picture.rgb(), 90)), [protected.payload])

@@ -25,7 +25,7 @@ PASSPHRASE = b"x"
 
 def protect(picture: Picture, **settings: object) -> tuple[Picture, Payload, bytes]:
     """Protected picture and what its key says, both as they come back from their files."""
-    changed, payload, _ = api.protector().protect(Pixels(picture), Settings(**settings))
+    changed, payload, _ = api.protector("dlib").protect(Pixels(picture), Settings(**settings))
     key = seal(changed, payload, [Issued(PassphraseRecipient(PASSPHRASE))])
     (payload,) = keyring.unseal(key, PassphraseIdentity(PASSPHRASE))
     return read_photo(encode_png(changed.picture)), payload, key
@@ -89,7 +89,7 @@ def test_saturated_photos(close_up: np.ndarray, change: Callable[[np.ndarray], n
     changed = change(close_up)
     assert np.isin(changed[61:175, 84:175], (0, 255)).mean() > 0.01
     picture = Picture(changed, "RGB")
-    faces = len(api.protector().protect(Pixels(picture), Settings(refine=0, allow_no_face=True))[1].faces)
+    faces = len(api.protector("dlib").protect(Pixels(picture), Settings(refine=0, allow_no_face=True))[1].faces)
     if faces == 0:
         pytest.fail("the face is not found any more: choose a milder change")
     # Two photos of it: at its own size and enlarged, where one lattice point reaches many pixels.
@@ -133,7 +133,7 @@ def test_people(shared_faces: Path, folder: str) -> None:
     done = 0
     for photo in sorted(shared_faces.glob(f"{folder}/*.jpg"))[::37][:4]:
         picture = read_photo(photo)
-        _, payload, _ = api.protector().protect(Pixels(picture), Settings(refine=0, allow_no_face=True))
+        _, payload, _ = api.protector("dlib").protect(Pixels(picture), Settings(refine=0, allow_no_face=True))
         if payload.faces:
             assert_exact_and_local(picture, refine=0)
             done += 1

@@ -96,7 +96,7 @@ def protect(
 ) -> tuple[bytes, bytes]:
     """A file protected in its first two faces, or others, and its key file."""
     original = open_photo(data)
-    changed, payload, _ = api.protector().protect(original, Settings(refine=0, faces=faces))
+    changed, payload, _ = api.protector("dlib").protect(original, Settings(refine=0, faces=faces))
     payload = complete(data, original, changed, payload, exact=False, name="photo", modified=0)
     entries = [Issued(reader.recipient, face) for reader, face in issued]
     return changed.encode(), seal(changed, payload, entries)

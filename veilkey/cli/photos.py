@@ -39,7 +39,12 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str | No
 )
 @click.option("--passphrase-file", metavar="F|-", help="File (or - for standard input) with a passphrase.")
 @click.option("--strength", type=click.Choice(["light", "standard", "strong"]), default="standard", show_default=True)
-@click.option("--target", metavar="NAMES|all", help="Recognizers to attack, commas between; the others judge.")
+@click.option(
+    "--target",
+    envvar="VEILKEY_TARGET",
+    metavar="NAMES|all",
+    help="Recognizers to attack, commas between, if not all that are installed; the others judge.",
+)
 @click.option("--refine", type=click.IntRange(0, 1000), help="Gradient steps a face; 0 for the generator alone.")
 @click.option("--noise", type=click.Choice(["gaussian", "feature-pixels"]), help="What the generator starts from.")
 @click.option(

@@ -202,9 +202,7 @@ def _judges(wanted: Sequence[str], left_out: list[LeftOut]) -> tuple[str, ...]:
 
 
 def _target(wanted: Sequence[str]) -> tuple[str, ...]:
-    from veilkey.protector import DEFAULT_TARGET
-
-    target = tuple(dict.fromkeys(wanted or DEFAULT_TARGET))
+    target = tuple(dict.fromkeys(wanted or recognizers.targets("all")))
     for name in target:
         if not recognizers.kind(name).is_available():
             raise MissingModel(f"the recognizer {name} is not installed: veilkey recognizers install {name}")

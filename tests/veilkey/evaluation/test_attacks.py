@@ -184,7 +184,7 @@ def victim(protected: SimpleNamespace, close_up: np.ndarray, tmp_path_factory: p
         return Sample("Eileen Collins", "portrait", digest_of(image), image, finder.find(image)[0])
 
     bright = cv2.convertScaleAbs(close_up, alpha=1.1)
-    changed, _, _ = api.protector().protect(Pixels(Picture(bright, "RGB")), Settings())
+    changed, _, _ = api.protector("dlib").protect(Pixels(Picture(bright, "RGB")), Settings())
     return Victim(
         case=make_case("veilkey-standard", ("dlib",), 0.973),
         protected=sample(protected.image),
