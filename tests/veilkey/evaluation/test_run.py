@@ -56,13 +56,15 @@ def test_the_bar_leaves_nothing(report: dict[str, Any]) -> None:
 
 def test_strangers_and_the_people_mixed_to_targets(report: dict[str, Any]) -> None:
     pairs = PEOPLE * (PEOPLE - 1) // 2
-    for method, found in (("none", True), ("bar", False)):
-        judged = row(report, method)["judges"]["dlib"]
+    clean, hidden = (row(report, method)["judges"]["dlib"] for method in ("none", "bar"))
+    for judged in (clean, hidden):
         assert judged["strangers"]["0.01"]["n"] == pairs and judged["mixed"]["0.01"]["n"] == PEOPLE
-        # One photo of each: nobody has two. Without a face nobody matches; with one, two of six people seldom do.
+        # One photo of each: nobody has two.
         assert judged["linked"]["0.01"]["value"] is None
-        assert judged["strangers"]["0.01"]["value"] <= (1.1 / pairs if found else 0)
-        assert judged["mixed"]["0.01"]["value"] <= (0.9 if found else 0)
+    # The nearest of these pairs is where their threshold lies; of 200 people some resemble one of the six.
+    assert clean["strangers"]["0.01"]["value"] <= 1.1 / pairs
+    assert 0 < clean["mixed"]["0.01"]["value"] >= clean["mixed"]["0.001"]["value"]
+    assert hidden["strangers"]["0.01"]["value"] == hidden["mixed"]["0.01"]["value"] == 0
 
 
 def test_pixels_between(report: dict[str, Any]) -> None:
