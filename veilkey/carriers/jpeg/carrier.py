@@ -154,7 +154,7 @@ class JpegCarrier(PhotoFile):
             offset += change.size
             before = component.blocks[window]
             after = before + sign * change.astype(np.int16)
-            blocks = component.blocks.copy()
+            blocks = component.blocks.copy(order="K")  # as it lies in memory, which is several times as fast
             flat = (*mask.shape, before[0, 0].size)
             blocks[window] = xor(before.reshape(flat), (before ^ after).reshape(flat), mask).reshape(before.shape)
             components[index] = replace(component, blocks=blocks)

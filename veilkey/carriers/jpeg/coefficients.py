@@ -23,6 +23,7 @@ from veilkey.carriers.jpeg.segments import (
     DRI,
     EOI,
     FRAMES,
+    SOF_BASELINE,
     SOI,
     SOS,
     Jpeg,
@@ -101,8 +102,7 @@ def write(data: bytes, coefficients: Coefficients) -> bytes:
     if _beyond(blocks):
         raise ValueError(f"DC must be within {DC_RANGE} and AC within {AC_RANGE}")
     jpeg = parse(data)
-    handle = decode(bare(jpeg))
-    choose_tables(handle, jpeg)
+    handle = canvas(jpeg)
     ways = (False, True) if jpeg.frame.progressive else (False,)
     coded = min((encode(handle, blocks, progressive=way) for way in ways), key=lambda way: len(way.encode()))
     frame = next(s.marker for s in coded.segments if s.marker in FRAMES)
@@ -168,17 +168,32 @@ def encode(
         return parse(Path(path).read_bytes())
 
 
-def choose_tables(handle: jpegio.DecompressedJpeg, jpeg: Jpeg) -> None:
-    """Say which Huffman tables the components use: those of the only scan, else one for the first and one for the rest.
-
-    libjpeg leaves that undefined for components that are not in a file's first scan.
-    """
-    named = {}
+def canvas(jpeg: Jpeg) -> jpegio.DecompressedJpeg:
+    """What `encode` writes into: a picture in the frame of a file whose coefficients all are 0, which libjpeg reads far
+    faster than the file. The components use the Huffman tables of its only scan, else one for the first and one for the
+    rest."""
+    frame, last = jpeg.frame, {segment.marker: segment for segment in jpeg.segments}
+    slots = [(min(index, 1),) * 2 for index in range(len(frame.components))]
     if jpeg.one_scan:
         named = {identifier: (dc, ac) for identifier, dc, ac in scan_header(jpeg.scans[0]).components}
-    for index, info in enumerate(handle.comp_info):
-        usual = min(index, 1)
-        info.dc_tbl_no, info.ac_tbl_no = named.get(info.component_id, (usual, usual))
+        slots = [named[component.identifier] for component in frame.components]
+    # One code of one bit, 0: no difference of DC, and the end of the block.
+    code = bytes((1, *bytes(15), 0))
+    tables = {(kind, names[kind]) for names in slots for kind in (0, 1)}
+    wide, high = frame.mcu
+    in_mcu = sum(c.horizontal * c.vertical for c in frame.components) if len(frame.components) > 1 else 1
+    blocks = -(-frame.width // wide) * -(-frame.height // high) * in_mcu
+    header = b"".join(bytes((c.identifier, dc << 4 | ac)) for c, (dc, ac) in zip(frame.components, slots, strict=True))
+    coded = [
+        Segment(SOF_BASELINE, next(s.payload for s in jpeg.segments if s.marker in FRAMES)),
+        Segment(DHT, b"".join(bytes((kind << 4 | slot,)) + code for kind, slot in sorted(tables))),
+        Segment(SOS, bytes((len(slots),)) + header + bytes((0, 63, 0)), scan=bytes(-(-2 * blocks // 8))),
+        Segment(EOI),
+    ]
+    kept = [s for s in jpeg.segments if s.marker not in (*FRAMES, DHT, DRI, SOS, EOI)]
+    handle = decode(bare(replace(jpeg, segments=(*kept, *coded))))
+    handle.restart_interval = int.from_bytes(last[DRI].payload, "big") if DRI in last else 0
+    return handle
 
 
 def as_blocks(plane: np.ndarray) -> np.ndarray:

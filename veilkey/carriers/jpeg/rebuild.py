@@ -23,13 +23,25 @@ from veilkey.carriers.jpeg.coefficients import (
     Coefficients,
     as_blocks,
     bare,
-    choose_tables,
+    canvas,
     decode,
     encode,
     read,
     with_size,
 )
-from veilkey.carriers.jpeg.segments import DHT, DRI, SOS, Frame, Jpeg, Segment, huffman_tables, join, parse, scan_header
+from veilkey.carriers.jpeg.segments import (
+    DHT,
+    DRI,
+    SOS,
+    Frame,
+    Jpeg,
+    Segment,
+    frame_of,
+    huffman_tables,
+    join,
+    parse,
+    scan_header,
+)
 from veilkey.errors import CheckFailed, ForeignKey, UnreadablePhoto
 
 VERSION = 1
@@ -92,7 +104,7 @@ def rebuild(saved: bytes, protected: bytes, coefficients: Coefficients) -> bytes
     try:
         published = parse(protected)
         recipe, segments, tail = _unpack(saved, published)
-        scans = iter(_follow(recipe, segments, published, coefficients))
+        scans = iter(_follow(recipe, segments, coefficients))
         whole = [replace(s, scan=next(scans)) if s.marker == SOS else s for s in segments]
     except (UnreadablePhoto, LookupError, RuntimeError, StopIteration, ValueError, struct.error) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
@@ -123,18 +135,21 @@ def _recipes(source: Jpeg) -> Iterator[_Recipe]:
     yield _Recipe(_Step.WHOLE, b"".join(_sized(segment.scan) for segment in source.scans))
 
 
-def _follow(recipe: _Recipe, segments: Sequence[Segment], published: Jpeg, coefficients: Coefficients) -> list[bytes]:
+def _follow(recipe: _Recipe, segments: Sequence[Segment], coefficients: Coefficients) -> list[bytes]:
     """The entropy-coded data of the original's scans. `segments`: the original's, without these."""
     if recipe.step is _Step.WHOLE:
         cursor = _Cursor(recipe.data)
         return [cursor.sized() for segment in segments if segment.marker == SOS]
-    blocks, frame = coefficients.blocks(), published.frame
+    blocks, frame = coefficients.blocks(), frame_of(segments)
+    if [frame.shape(component) for component in frame.components] != [part.shape[:2] for part in blocks]:
+        raise ValueError("it is of another size")
+    source = Jpeg(tuple(segments), b"", frame)
     if recipe.padding:
-        published = _padded(published)
-        blocks = _fill_up(blocks, published.frame, recipe.padding)
-    handle = decode(bare(published))
+        source = _padded(source)
+        blocks = _fill_up(blocks, source.frame, recipe.padding)
+    handle = canvas(source)
     if recipe.step is _Step.TABLES:
-        header = scan_header(published.scans[0])
+        header = scan_header(source.scans[0])
         tables = huffman_tables(segments)
         for kind, own in enumerate((handle.dc_huff_tables, handle.ac_huff_tables)):
             slots = sorted({names[1 + kind] for names in header.components})
@@ -144,7 +159,6 @@ def _follow(recipe: _Recipe, segments: Sequence[Segment], published: Jpeg, coeff
                 table["symbols"][:] = list(symbols.ljust(256, b"\0"))
         coded = encode(handle, blocks, optimize=False)
     else:
-        choose_tables(handle, published)
         carrier = with_size(encode(handle, blocks), frame.width, frame.height)
         coded = parse(_redescribed(carrier.encode(), recipe.data))
     return [segment.scan for segment in coded.scans]
