@@ -147,7 +147,7 @@ def _follow(recipe: _Recipe, segments: Sequence[Segment], coefficients: Coeffici
     if recipe.padding:
         source = _padded(source)
         blocks = _fill_up(blocks, source.frame, recipe.padding)
-    handle = canvas(source)
+    handle = canvas(source, coefficients.spare)
     if recipe.step is _Step.TABLES:
         header = scan_header(source.scans[0])
         tables = huffman_tables(segments)
