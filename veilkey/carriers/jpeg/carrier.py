@@ -4,7 +4,7 @@ import hashlib
 import io
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Self
@@ -19,7 +19,7 @@ from veilkey.carriers.jpeg import coefficients as codec
 from veilkey.carriers.jpeg import growth, rebuild
 from veilkey.carriers.jpeg.coefficients import Coefficients, Component
 from veilkey.carriers.jpeg.quantized import Grid, to_rgb
-from veilkey.carriers.jpeg.segments import parse
+from veilkey.carriers.jpeg.segments import Segment, parse
 from veilkey.carriers.noise import face_residual
 from veilkey.carriers.orientation import orientation_of, stored_region, to_stored, to_upright
 from veilkey.carriers.picture import Picture
@@ -55,8 +55,7 @@ class JpegCarrier(PhotoFile):
 
     @classmethod
     def read(cls, data: bytes, name: str) -> Self:
-        exif = (s.payload for s in parse(data, name).segments if s.marker == EXIF and s.payload.startswith(b"Exif\0\0"))
-        return cls(data, name, orientation_of(next(exif, b"")))
+        return cls(data, name, _orientation(parse(data, name).segments))
 
     @cached_property
     def coefficients(self) -> Coefficients:
@@ -145,6 +144,9 @@ class JpegCarrier(PhotoFile):
     def rebuild(self, saved: bytes, protected: bytes) -> bytes:
         return rebuild.rebuild(saved, protected, self.coefficients)
 
+    def as_copy(self, saved: bytes) -> Self:
+        return replace(self, orientation=_orientation(rebuild.segments_of(saved, self.opened)))
+
     def _with(self, face: FaceKey, sign: int) -> Self:
         """With a face's change of coefficients added or taken away, as the XOR of before and after."""
         components, offset = list(self.coefficients.components), 0
@@ -186,3 +188,8 @@ class JpegCarrier(PhotoFile):
 
     def _stored(self, region: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
         return stored_region(region, self.orientation, *self._upright_size)
+
+
+def _orientation(segments: Iterable[Segment]) -> int:
+    exif = (s.payload for s in segments if s.marker == EXIF and s.payload.startswith(b"Exif\0\0"))
+    return orientation_of(next(exif, b""))

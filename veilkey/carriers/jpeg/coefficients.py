@@ -102,8 +102,6 @@ def write(data: bytes, coefficients: Coefficients) -> bytes:
         ValueError: the coefficients are of another shape, or beyond what a JPEG can hold: DC_RANGE, AC_RANGE.
     """
     blocks = coefficients.blocks()
-    if _beyond(blocks):
-        raise ValueError(f"DC must be within {DC_RANGE} and AC within {AC_RANGE}")
     jpeg = parse(data)
     handle = canvas(jpeg, coefficients.spare)
     ways = (False, True) if jpeg.frame.progressive else (False,)
@@ -159,8 +157,11 @@ def encode(
 ) -> Jpeg:
     """A bare file of other coefficients in the frame of a decoded one, taken apart again.
 
-    Without `optimize` the Huffman tables in `handle` are used. Raises ValueError for blocks of another shape.
+    Without `optimize` the Huffman tables in `handle` are used. Raises ValueError for blocks of another shape, or beyond
+    what a JPEG can hold: DC_RANGE, AC_RANGE.
     """
+    if _beyond(blocks):
+        raise ValueError(f"DC must be within {DC_RANGE} and AC within {AC_RANGE}")
     for array, part in zip(handle.coef_arrays, blocks, strict=True):
         if as_blocks(array).shape != part.shape:
             raise ValueError(f"blocks must be of the shape {as_blocks(array).shape}. Received: {part.shape}")
