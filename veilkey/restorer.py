@@ -56,11 +56,13 @@ def restore_file(protected: PhotoFile, payloads: Sequence[Payload]) -> Restored:
         ForeignKey: as `restore`.
     """
     first = payloads[0]
-    if first.whole and first.saved and protected.digest() != first.protected_digest:
-        data = _from_copy(protected, first)
-        if data:
-            return Restored(data, True)
-    restored = restore(protected, payloads)
+    try:
+        restored = restore(protected, payloads)
+    except ForeignKey:
+        data = _from_copy(protected, first) if first.whole and first.saved else None
+        if data is None:
+            raise
+        return Restored(data, True)
     if not first.saved or not first.whole:
         return Restored(restored.encode(), False)
     # The protected file of what was sealed is of another kind than the original.
