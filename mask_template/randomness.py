@@ -7,7 +7,7 @@ import numpy as np
 SECRET_BYTES = 32
 
 
-def stream(secret: bytes, purpose: str) -> np.random.Generator:
+def stream(secret: bytes, purpose: str) -> "np.random.Generator":  # quoted: restoring needs none, and does not load it
     """Generator for one purpose; the same secret and purpose give the same numbers on every machine.
 
     The secret is hashed with the purpose (keyed BLAKE2b), so that one stream says nothing of another.

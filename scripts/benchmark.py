@@ -37,6 +37,7 @@ import skimage.data
 from tqdm import tqdm
 
 import perturbation_gen.generator
+import veilkey
 import veilkey.protector
 from keys import keyring
 from keys.keypair import generate
@@ -172,7 +173,7 @@ class Warm:
 
 
 class Cold:
-    """Commands as processes of their own, on one photo."""
+    """Commands as processes of their own, on one photo; and restoring it without one."""
 
     def __init__(self, photo: bytes, folder: Path, name: str) -> None:
         """`name`: of the photo's file, which decides nothing but how the others are called."""
@@ -198,6 +199,12 @@ class Cold:
             *("-m", "veilkey.cli", "restore", self._veiled, "-o", self._restored, "-k", self._key),
             *("-i", self._identity, "--force"),
         )
+
+    def restore_here(self) -> Measured:
+        """The same in this process, from files to bytes."""
+        start = time.perf_counter()
+        veilkey.restore(self._veiled, self._key, identity=self._identity)
+        return {"seconds": time.perf_counter() - start}
 
     def decode_and_encode(self) -> Measured:
         """The picture that `restore` reads, through OpenCV."""
@@ -283,9 +290,14 @@ def measure(folder: Path, repeats: int) -> tuple[list[Row], dict[str, dict[str, 
     )
     heavy = take_turns({"protect": large.protect, "encode": large.decode_and_encode}, repeats, "cold, 12 megapixels")
     jpeg = take_turns(
-        {"protect": camera.protect, "restore": camera.restore, "transcode": camera.transcode_and_decode},
+        {
+            "protect": camera.protect,
+            "restore": camera.restore,
+            "here": camera.restore_here,
+            "transcode": camera.transcode_and_decode,
+        },
         repeats,
-        "cold, 12-megapixel JPEG",
+        "12-megapixel JPEG",
     )
     _, recipient = generate(folder / "warm")
     process = Warm(photo, recipient)
@@ -327,6 +339,7 @@ def measure(folder: Path, repeats: int) -> tuple[list[Row], dict[str, dict[str, 
         Row("its peak memory", libjpeg, gigabytes(jpeg, "protect"), gigabytes(jpeg, "transcode"), "GB"),
         Row("`veilkey restore`, cold, of it", libjpeg, seconds(jpeg, "restore"), transcoding, "s", most=2),
         Row("its peak memory", libjpeg, gigabytes(jpeg, "restore"), gigabytes(jpeg, "transcode"), "GB"),
+        Row("restore, warm, of it", libjpeg, seconds(jpeg, "here"), transcoding, "s", most=2),
     ]
     return rows, warm
 

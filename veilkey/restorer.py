@@ -55,19 +55,44 @@ def restore_file(protected: PhotoFile, payloads: Sequence[Payload]) -> Restored:
     Raises:
         ForeignKey: as `restore`.
     """
-    restored = restore(protected, payloads)
     first = payloads[0]
+    try:
+        restored = restore(protected, payloads)
+    except ForeignKey:
+        data = _from_copy(protected, first) if first.whole and first.saved else None
+        if data is None:
+            raise
+        return Restored(data, True)
     if not first.saved or not first.whole:
         return Restored(restored.encode(), False)
     # The protected file of what was sealed is of another kind than the original.
     original = SealedCarrier(restored.picture, b"") if first.kind == SealedCarrier.kind else restored
-    data = original.rebuild(first.saved[DIGEST:], protected.encode())
-    if hashlib.sha256(data).digest() == first.saved[:DIGEST]:
-        return Restored(data, True)
+    wrong = ForeignKey("the key does not lead back to the original: it was not made by this program")
+    try:
+        data = original.rebuild(first.saved[DIGEST:], protected.encode())
+        if hashlib.sha256(data).digest() == first.saved[:DIGEST]:
+            return Restored(data, True)
+    except ForeignKey as error:
+        wrong = error
     if restored.digest() != first.original_digest:
-        raise ForeignKey("the key does not lead back to the original: it was not made by this program")
-    # Another version of a compressor than the one that the photo was protected with: the pixels are right.
+        raise wrong
+    # The pixels are right. Metadata of the protected file were changed, or this is another version of a compressor than
+    # the one that the photo was protected with.
     return Restored(restored.encode(), False)
+
+
+def _from_copy(protected: PhotoFile, payload: Payload) -> bytes | None:
+    """The original file from one in which only the picture is as it was protected: metadata are gone, or it is coded
+    anew without loss. None where this is no such file, or the key has too little of the rest."""
+    try:
+        copy = protected.as_copy(payload.saved[DIGEST:])
+        if copy is None:
+            return None
+        _check_size(copy, payload)
+        data = take_off_all(copy, payload.faces).rebuild(payload.saved[DIGEST:], protected.encode())
+    except ForeignKey:
+        return None
+    return data if hashlib.sha256(data).digest() == payload.saved[:DIGEST] else None
 
 
 def take_off_all(protected: AnyCarrier, faces: Iterable[FaceKey]) -> AnyCarrier:

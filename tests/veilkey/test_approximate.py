@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keys.payload import Payload
+from keys.payload import FaceKey, Payload
 from perturbation_gen.budget import ssim
 from veilkey import api
 from veilkey.approximate import approximate, is_copy
@@ -121,6 +122,22 @@ def test_another_key_of_the_same_photo_is_refused(name: str, protected: SimpleNa
     change, quality, _ = COPIES[name]
     with pytest.raises(ForeignKey):
         approximate(open_photo(file_of(change(protected.image), quality)), [second_key])
+
+
+@pytest.mark.parametrize(("quality", "alike"), [(None, 0.25), (90, 0.15)])
+def test_a_key_that_is_alike_is_refused(
+    quality: int | None, alike: float, protected: SimpleNamespace, second_key: Payload
+) -> None:
+    """Two keys of a photo rarely are as much alike as these; then both correlate with it more than by chance."""
+    copy = open_photo(file_of(protected.image, quality))
+    own, other = protected.payload.faces[0], second_key.faces[0]
+
+    def mixed(share: float) -> FaceKey:
+        lattice = share * own.lattice.astype(float) + np.sqrt(1 - share**2) * other.lattice
+        return replace(own, lattice=np.rint(lattice).astype(np.int8))
+
+    assert not any(is_copy(copy, [replace(protected.payload, faces=(mixed(share),))]) for share in (0.0, alike))
+    assert is_copy(copy, [replace(protected.payload, faces=(mixed(0.9),))])
 
 
 def test_another_photos_key_is_refused(some_faces: Callable, protected: SimpleNamespace) -> None:

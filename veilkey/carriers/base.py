@@ -96,6 +96,15 @@ class PhotoFile(Carrier):
             ForeignKey: `saved` does not fit the protected file.
         """
 
+    def as_copy(self, saved: bytes) -> Self | None:
+        """This file where it is taken for a copy of the protected one in which nothing but the picture is as it was:
+        with what the key saved of the rest. None where `digest` is of the picture alone.
+
+        Raises:
+            ForeignKey: `saved` does not tell enough.
+        """
+        return None
+
 
 PROBED = 1 << 20
 """Bytes. What tells one WebP from another may come after a colour profile."""

@@ -3,8 +3,8 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -40,20 +40,28 @@ def _complain(error: Exception, photo: Path | None = None) -> int:
 
 def each(photos: Sequence[Path], one: Callable[[Path], tuple[dict[str, Any], str]], as_json: bool, verb: str) -> None:
     """Do `one` photo after the other, go on after a bad one, and exit with the worst code."""
-    from tqdm import tqdm
-
     worst = 0
-    bar = tqdm(photos, verb, unit="photo", disable=len(photos) == 1 or not sys.stderr.isatty(), leave=False)
-    for photo in bar:
+    shown, between = _progress(photos, verb)
+    for photo in shown:
         start = time.perf_counter()
         try:
             facts, line = one(photo)
         except (VeilkeyError, KeyFileError, OSError, MemoryError) as error:
-            with bar.external_write_mode():
+            with between():
                 worst = max(worst, _complain(error, photo))
             continue
         facts["seconds"] = round(time.perf_counter() - start, 3)
-        with bar.external_write_mode():
+        with between():
             click.echo(json.dumps(facts) if as_json else line)
     if worst:
         raise SystemExit(worst)
+
+
+def _progress(photos: Sequence[Path], verb: str) -> tuple[Iterable[Path], Callable[[], AbstractContextManager[None]]]:
+    """The photos, with a bar for whoever waits for several, and what clears it while a line is written."""
+    if len(photos) == 1 or not sys.stderr.isatty():
+        return photos, nullcontext
+    from tqdm import tqdm
+
+    bar = tqdm(photos, verb, unit="photo", leave=False)
+    return bar, bar.external_write_mode

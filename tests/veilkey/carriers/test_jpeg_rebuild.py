@@ -17,7 +17,7 @@ from veilkey.carriers.jpeg.segments import DQT, DRI, SOF_PROGRESSIVE, SOS, Segme
 from veilkey.errors import ForeignKey, UnreadablePhoto
 
 # The most bytes that a key may keep beside hidden copies, by recipe.
-MOST = {"tables": 400, "jxl": 1200, "whole": 20_000}
+MOST = {"tables": 600, "jxl": 1400, "whole": 20_000}
 
 # Encoder, its options, and the recipe that gives the file back.
 KINDS = {

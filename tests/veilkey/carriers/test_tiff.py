@@ -311,6 +311,15 @@ def test_tags_that_share_bytes(muted: np.ndarray, refused_quickly: Callable[...,
     assert "share" in refused_quickly(TiffCarrier, data)
 
 
+def test_a_tag_that_lies_over_the_others(muted: np.ndarray, round_trip: Callable[..., SimpleNamespace]) -> None:
+    """The lengths of strips, which protecting writes anew, are among what its value takes up."""
+    data = written(muted[..., :3], compression="zlib")
+    (first,) = struct.unpack_from("<I", data, 4)
+    size = 2 + 12 * struct.unpack_from("<H", data, first)[0]
+    software = next(place for place in range(first + 2, first + size, 12) if data[place : place + 2] == b"\x31\x01")
+    round_trip(TiffCarrier, patched(data, software, "<HHII", 305, 7, size, first))
+
+
 def test_bombs(muted: np.ndarray, refused_quickly: Callable[..., str]) -> None:
     """A strip that inflates to more than its rows is read so far and no further."""
     huge = zlib.compress(bytes(300_000_000), 9)

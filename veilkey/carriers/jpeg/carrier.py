@@ -2,8 +2,9 @@
 
 import hashlib
 import io
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Self
@@ -15,10 +16,10 @@ from keys.payload import FaceKey
 from perturbation_gen.xor import xor
 from veilkey.carriers.base import PhotoFile
 from veilkey.carriers.jpeg import coefficients as codec
-from veilkey.carriers.jpeg import rebuild
+from veilkey.carriers.jpeg import growth, rebuild
 from veilkey.carriers.jpeg.coefficients import Coefficients, Component
 from veilkey.carriers.jpeg.quantized import Grid, to_rgb
-from veilkey.carriers.jpeg.segments import parse
+from veilkey.carriers.jpeg.segments import Segment, parse
 from veilkey.carriers.noise import face_residual
 from veilkey.carriers.orientation import orientation_of, stored_region, to_stored, to_upright
 from veilkey.carriers.picture import Picture
@@ -54,8 +55,7 @@ class JpegCarrier(PhotoFile):
 
     @classmethod
     def read(cls, data: bytes, name: str) -> Self:
-        exif = (s.payload for s in parse(data, name).segments if s.marker == EXIF and s.payload.startswith(b"Exif\0\0"))
-        return cls(data, name, orientation_of(next(exif, b"")))
+        return cls(data, name, _orientation(parse(data, name).segments))
 
     @cached_property
     def coefficients(self) -> Coefficients:
@@ -95,14 +95,36 @@ class JpegCarrier(PhotoFile):
         return to_upright(to_rgb(planes, self.coefficients.colour), self.orientation)
 
     def admit(self, face: FaceKey) -> FaceKey:
-        held, offset = [], 0
+        before, changes, beyond, offset = [], [], [], 0
         for component, window, _, change in self.changes(face):
-            after = component.blocks[window] + change
+            here = component.blocks[window]
+            after = here + change
             bad = (after < -_MOST) | (after > _MOST)
             bad[..., 0, 0] = (after[..., 0, 0] < _LEAST_DC) | (after[..., 0, 0] > _MOST)
-            held.append(np.flatnonzero(bad & (change != 0)) + offset)
+            bad &= change != 0
+            change[bad] = 0
+            before.append(here)
+            changes.append(change)
+            beyond.append(np.flatnonzero(bad) + offset)
             offset += bad.size
-        return replace(face, held=np.concatenate(held).astype(np.uint32))
+        face = replace(face, held=np.concatenate(beyond).astype(np.uint32))
+        return self._kept_small(face, before, changes)
+
+    def _kept_small(self, face: FaceKey, before: list[np.ndarray], changes: list[np.ndarray]) -> FaceKey:
+        """The key of a face with more coefficients left alone where the file would grow too much; `before`: its blocks
+        in each component, `changes`: what it adds to them."""
+        size, allowed = len(self.encode()), growth.GROWTH * len(self.opened)
+        share = face.region[2] * face.region[3] / math.prod(self._upright_size)
+        # Where other faces have taken the room, this one may still have its part of the picture's, or it would be bare.
+        largest = max(len(self.opened) + allowed, size + share * allowed)
+        if not growth.may_add(changes, largest - size):
+            return face
+        spare = growth.worth_least(before, changes, [part.quantization for part in self.coefficients.components])
+
+        def without(count: int) -> FaceKey:
+            return replace(face, held=np.union1d(face.held, spare[:count]).astype(np.uint32))
+
+        return without(growth.fewest(len(spare), lambda n: len(self.put_on(without(n)).encode()) <= largest))
 
     def put_on(self, face: FaceKey) -> Self:
         return self._with(face, 1)
@@ -122,6 +144,9 @@ class JpegCarrier(PhotoFile):
     def rebuild(self, saved: bytes, protected: bytes) -> bytes:
         return rebuild.rebuild(saved, protected, self.coefficients)
 
+    def as_copy(self, saved: bytes) -> Self:
+        return replace(self, orientation=_orientation(rebuild.segments_of(saved, self.opened)))
+
     def _with(self, face: FaceKey, sign: int) -> Self:
         """With a face's change of coefficients added or taken away, as the XOR of before and after."""
         components, offset = list(self.coefficients.components), 0
@@ -131,7 +156,7 @@ class JpegCarrier(PhotoFile):
             offset += change.size
             before = component.blocks[window]
             after = before + sign * change.astype(np.int16)
-            blocks = component.blocks.copy()
+            blocks = component.blocks.copy(order="K")  # as it lies in memory, which is several times as fast
             flat = (*mask.shape, before[0, 0].size)
             blocks[window] = xor(before.reshape(flat), (before ^ after).reshape(flat), mask).reshape(before.shape)
             components[index] = replace(component, blocks=blocks)
@@ -163,3 +188,8 @@ class JpegCarrier(PhotoFile):
 
     def _stored(self, region: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
         return stored_region(region, self.orientation, *self._upright_size)
+
+
+def _orientation(segments: Iterable[Segment]) -> int:
+    exif = (s.payload for s in segments if s.marker == EXIF and s.payload.startswith(b"Exif\0\0"))
+    return orientation_of(next(exif, b""))

@@ -23,8 +23,10 @@ from veilkey.carriers.jpeg.segments import (
     DRI,
     EOI,
     FRAMES,
+    SOF_BASELINE,
     SOI,
     SOS,
+    Frame,
     Jpeg,
     Segment,
     join,
@@ -62,13 +64,15 @@ class Component:
 class Coefficients:
     """A picture of `width` x `height` pixels as stored.
 
-    colour: "YCbCr" or "RGB" of three components, "L" of one; what libjpeg takes it for.
+    colour: "YCbCr" or "RGB" of three components, "L" of one; what libjpeg takes it for. spare: what they were read
+    into, for `canvas` to use again, which saves libjpeg reading a file of that size once more.
     """
 
     width: int
     height: int
     colour: str
     components: tuple[Component, ...]
+    spare: jpegio.DecompressedJpeg | None = None
 
     def blocks(self) -> list[np.ndarray]:
         return [component.blocks for component in self.components]
@@ -98,11 +102,8 @@ def write(data: bytes, coefficients: Coefficients) -> bytes:
         ValueError: the coefficients are of another shape, or beyond what a JPEG can hold: DC_RANGE, AC_RANGE.
     """
     blocks = coefficients.blocks()
-    if _beyond(blocks):
-        raise ValueError(f"DC must be within {DC_RANGE} and AC within {AC_RANGE}")
     jpeg = parse(data)
-    handle = decode(bare(jpeg))
-    choose_tables(handle, jpeg)
+    handle = canvas(jpeg, coefficients.spare)
     ways = (False, True) if jpeg.frame.progressive else (False,)
     coded = min((encode(handle, blocks, progressive=way) for way in ways), key=lambda way: len(way.encode()))
     frame = next(s.marker for s in coded.segments if s.marker in FRAMES)
@@ -156,8 +157,11 @@ def encode(
 ) -> Jpeg:
     """A bare file of other coefficients in the frame of a decoded one, taken apart again.
 
-    Without `optimize` the Huffman tables in `handle` are used. Raises ValueError for blocks of another shape.
+    Without `optimize` the Huffman tables in `handle` are used. Raises ValueError for blocks of another shape, or beyond
+    what a JPEG can hold: DC_RANGE, AC_RANGE.
     """
+    if _beyond(blocks):
+        raise ValueError(f"DC must be within {DC_RANGE} and AC within {AC_RANGE}")
     for array, part in zip(handle.coef_arrays, blocks, strict=True):
         if as_blocks(array).shape != part.shape:
             raise ValueError(f"blocks must be of the shape {as_blocks(array).shape}. Received: {part.shape}")
@@ -168,17 +172,48 @@ def encode(
         return parse(Path(path).read_bytes())
 
 
-def choose_tables(handle: jpegio.DecompressedJpeg, jpeg: Jpeg) -> None:
-    """Say which Huffman tables the components use: those of the only scan, else one for the first and one for the rest.
+def canvas(jpeg: Jpeg, spare: jpegio.DecompressedJpeg | None = None) -> jpegio.DecompressedJpeg:
+    """What `encode` writes into, in the frame of a file: `spare` where that will do, else one whose coefficients are 0.
 
-    libjpeg leaves that undefined for components that are not in a file's first scan.
+    The components use the Huffman tables of the file's only scan, else one for the first and one for the rest.
     """
-    named = {}
+    frame, last = jpeg.frame, {segment.marker: segment for segment in jpeg.segments}
+    slots = [(min(index, 1),) * 2 for index in range(len(frame.components))]
     if jpeg.one_scan:
         named = {identifier: (dc, ac) for identifier, dc, ac in scan_header(jpeg.scans[0]).components}
-    for index, info in enumerate(handle.comp_info):
-        usual = min(index, 1)
-        info.dc_tbl_no, info.ac_tbl_no = named.get(info.component_id, (usual, usual))
+        slots = [named[component.identifier] for component in frame.components]
+    handle = spare if spare and _fits(spare, frame, slots) else decode(_blank(jpeg, slots))
+    handle.restart_interval = int.from_bytes(last[DRI].payload, "big") if DRI in last else 0
+    return handle
+
+
+def _fits(handle: jpegio.DecompressedJpeg, frame: Frame, slots: Sequence[tuple[int, int]]) -> bool:
+    tables = len(handle.dc_huff_tables), len(handle.ac_huff_tables)
+    return (
+        (handle.image_width, handle.image_height) == (frame.width, frame.height)
+        and [(info.dc_tbl_no, info.ac_tbl_no) for info in handle.comp_info] == slots
+        and tables == tuple(len(set(names)) for names in zip(*slots, strict=True))
+    )
+
+
+def _blank(jpeg: Jpeg, slots: Sequence[tuple[int, int]]) -> bytes:
+    """A bare file in the frame of another whose coefficients all are 0. `slots`: DC and AC table of each component."""
+    frame = jpeg.frame
+    # One code of one bit, 0: no difference of DC, and the end of the block.
+    code = bytes((1, *bytes(15), 0))
+    tables = {(kind, names[kind]) for names in slots for kind in (0, 1)}
+    wide, high = frame.mcu
+    in_mcu = sum(c.horizontal * c.vertical for c in frame.components) if len(frame.components) > 1 else 1
+    blocks = -(-frame.width // wide) * -(-frame.height // high) * in_mcu
+    header = b"".join(bytes((c.identifier, dc << 4 | ac)) for c, (dc, ac) in zip(frame.components, slots, strict=True))
+    coded = [
+        Segment(SOF_BASELINE, next(s.payload for s in jpeg.segments if s.marker in FRAMES)),
+        Segment(DHT, b"".join(bytes((kind << 4 | slot,)) + code for kind, slot in sorted(tables))),
+        Segment(SOS, bytes((len(slots),)) + header + bytes((0, 63, 0)), scan=bytes(-(-2 * blocks // 8))),
+        Segment(EOI),
+    ]
+    kept = [s for s in jpeg.segments if s.marker not in (*FRAMES, DHT, DRI, SOS, EOI)]
+    return bare(replace(jpeg, segments=(*kept, *coded)))
 
 
 def as_blocks(plane: np.ndarray) -> np.ndarray:
@@ -200,7 +235,8 @@ def _coefficients(jpeg: Jpeg) -> Coefficients:
         raise UnreadablePhoto(
             "the JPEG has coefficients larger than the format allows: open it in an image editor and save it first"
         )
-    return Coefficients(jpeg.frame.width, jpeg.frame.height, _COLOURS[handle.jpeg_color_space], tuple(components))
+    colour = _COLOURS[handle.jpeg_color_space]
+    return Coefficients(jpeg.frame.width, jpeg.frame.height, colour, tuple(components), handle)
 
 
 def _beyond(blocks: Iterable[np.ndarray]) -> bool:

@@ -1,7 +1,8 @@
 """What a key keeps of a JPEG file beside the noise, and the way back to the file, byte for byte.
 
-Kept are the file's segments (as differences from the protected file's), what followed its end, and a recipe for its
-entropy-coded data, given the coefficients. Recipes are tried from the smallest to the largest, each by following it:
+Kept are the file's segments (all of them, so that a copy without metadata will do; as differences from the protected
+file's where that saves over ALONE bytes), what followed its end, and a recipe for its entropy-coded data, given the
+coefficients, however a copy codes them. Recipes are tried from the smallest to the largest, each by following it:
 
     tables  the data are what libjpeg writes with the file's own Huffman tables: most files that have one scan
     jxl     JPEG XL's description of a JPEG bitstream (`jbrd` box, ISO/IEC 18181-2), which leaves out the coefficients,
@@ -12,7 +13,9 @@ With the first two go, where they are not what libjpeg would put there, the bloc
 """
 
 import struct
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -23,16 +26,29 @@ from veilkey.carriers.jpeg.coefficients import (
     Coefficients,
     as_blocks,
     bare,
-    choose_tables,
+    canvas,
     decode,
     encode,
     read,
     with_size,
 )
-from veilkey.carriers.jpeg.segments import DHT, DRI, SOS, Frame, Jpeg, Segment, huffman_tables, join, parse, scan_header
+from veilkey.carriers.jpeg.segments import (
+    DHT,
+    DRI,
+    SOS,
+    Frame,
+    Jpeg,
+    Segment,
+    frame_of,
+    huffman_tables,
+    join,
+    parse,
+    scan_header,
+)
 from veilkey.errors import CheckFailed, ForeignKey, UnreadablePhoto
 
 VERSION = 1
+ALONE = 16 * 1024
 _JBRD = b"jbrd"
 _PARTS = 4
 
@@ -89,17 +105,29 @@ def rebuild(saved: bytes, protected: bytes, coefficients: Coefficients) -> bytes
     Raises:
         ForeignKey: these do not belong together, or `saved` is damaged.
     """
-    try:
-        published = parse(protected)
-        recipe, segments, tail = _unpack(saved, published)
-        scans = iter(_follow(recipe, segments, published, coefficients))
+    with _fitting():
+        recipe, segments, tail = _unpack(saved, parse(protected))
+        scans = iter(_follow(recipe, segments, coefficients))
         whole = [replace(s, scan=next(scans)) if s.marker == SOS else s for s in segments]
+    return join(whole, tail)
+
+
+def segments_of(saved: bytes, protected: bytes) -> list[Segment]:
+    """The original's segments without the data of scans. Raises ForeignKey as `rebuild` does."""
+    with _fitting():
+        return _unpack(saved, parse(protected))[1]
+
+
+@contextmanager
+def _fitting() -> Iterator[None]:
+    """Whatever goes wrong inside the block leaves it as ForeignKey."""
+    try:
+        yield
     except (UnreadablePhoto, LookupError, RuntimeError, StopIteration, ValueError, struct.error) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise ForeignKey(
             f"the key does not lead from this file back to the original ({reason}): find the protected file as it was"
         ) from None
-    return join(whole, tail)
 
 
 def recipe_of(saved: bytes) -> str:
@@ -123,18 +151,21 @@ def _recipes(source: Jpeg) -> Iterator[_Recipe]:
     yield _Recipe(_Step.WHOLE, b"".join(_sized(segment.scan) for segment in source.scans))
 
 
-def _follow(recipe: _Recipe, segments: Sequence[Segment], published: Jpeg, coefficients: Coefficients) -> list[bytes]:
+def _follow(recipe: _Recipe, segments: Sequence[Segment], coefficients: Coefficients) -> list[bytes]:
     """The entropy-coded data of the original's scans. `segments`: the original's, without these."""
     if recipe.step is _Step.WHOLE:
         cursor = _Cursor(recipe.data)
         return [cursor.sized() for segment in segments if segment.marker == SOS]
-    blocks, frame = coefficients.blocks(), published.frame
+    blocks, frame = coefficients.blocks(), frame_of(segments)
+    if [frame.shape(component) for component in frame.components] != [part.shape[:2] for part in blocks]:
+        raise ValueError("it is of another size")
+    source = Jpeg(tuple(segments), b"", frame)
     if recipe.padding:
-        published = _padded(published)
-        blocks = _fill_up(blocks, published.frame, recipe.padding)
-    handle = decode(bare(published))
+        source = _padded(source)
+        blocks = _fill_up(blocks, source.frame, recipe.padding)
+    handle = canvas(source, coefficients.spare)
     if recipe.step is _Step.TABLES:
-        header = scan_header(published.scans[0])
+        header = scan_header(source.scans[0])
         tables = huffman_tables(segments)
         for kind, own in enumerate((handle.dc_huff_tables, handle.ac_huff_tables)):
             slots = sorted({names[1 + kind] for names in header.components})
@@ -144,7 +175,6 @@ def _follow(recipe: _Recipe, segments: Sequence[Segment], published: Jpeg, coeff
                 table["symbols"][:] = list(symbols.ljust(256, b"\0"))
         coded = encode(handle, blocks, optimize=False)
     else:
-        choose_tables(handle, published)
         carrier = with_size(encode(handle, blocks), frame.width, frame.height)
         coded = parse(_redescribed(carrier.encode(), recipe.data))
     return [segment.scan for segment in coded.scans]
@@ -227,7 +257,13 @@ def _boxes(container: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _pack(recipe: _Recipe, source: Jpeg, published: Jpeg) -> bytes:
     """Version, then as parts: step and each segment, recipe, padding, tail."""
-    own = _uncoded(published)
+    alone, beside = (_head(recipe, source, own) for own in ([], _uncoded(published)))
+    head = alone if len(zlib.compress(alone)) <= len(zlib.compress(beside)) + ALONE else beside
+    return bytes((VERSION,)) + parts.join([head, recipe.data, recipe.padding, source.tail])
+
+
+def _head(recipe: _Recipe, source: Jpeg, own: list[Segment]) -> bytes:
+    """`own`: segments of the protected file that the source's may be kept as differences from."""
     head = [bytes((recipe.step,)), struct.pack("<I", len(source.segments))]
     for segment in source.segments:
         how, payload = _Segment.LITERAL, segment.payload
@@ -237,7 +273,7 @@ def _pack(recipe: _Recipe, source: Jpeg, published: Jpeg) -> bytes:
         head += [bytes((how, segment.marker)), _sized(segment.gap)]
         if how is not _Segment.SAME:
             head.append(_sized(payload))
-    return bytes((VERSION,)) + parts.join([b"".join(head), recipe.data, recipe.padding, source.tail])
+    return b"".join(head)
 
 
 def _unpack(saved: bytes, published: Jpeg) -> tuple[_Recipe, list[Segment], bytes]:

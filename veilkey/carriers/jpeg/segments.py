@@ -8,7 +8,7 @@ files that are cut short as if they were whole.
 import math
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -212,7 +212,7 @@ def _parse(data: bytes) -> Jpeg:
         segment, position = _segment_at(data, position)
         _refuse_unusual(segment.marker)
         segments.append(segment)
-    frame = _frame(segments)
+    frame = frame_of(segments)
     _check_scans(segments, frame)
     _check_quantization(segments, frame)
     return Jpeg(tuple(segments), data[position:], frame)
@@ -259,7 +259,8 @@ def _refuse_unusual(marker: int) -> None:
         )
 
 
-def _frame(segments: list[Segment]) -> Frame:
+def frame_of(segments: Sequence[Segment]) -> Frame:
+    """Raises `UnreadablePhoto` for none, several, and one that is damaged or not supported."""
     markers = [segment.marker for segment in segments]
     frames = [segment for segment in segments if segment.marker in FRAMES]
     if len(frames) != 1 or SOS not in markers or markers.index(frames[0].marker) > markers.index(SOS):

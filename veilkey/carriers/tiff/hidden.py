@@ -79,7 +79,9 @@ def blank(file: bytearray, opened: bytes, tags: Tags, pages: Sequence[Page]) -> 
             if entry.length < _SHORTEST or tag in _PLACES or tag in _PLACES.values():
                 continue
             value = slice(entry.start, entry.start + entry.length)
-            file[value] = bytes(entry.length) if tag == _PHOTOSHOP_LAYERS else clean_streams(opened[value])
+            cleaned = bytes(entry.length) if tag == _PHOTOSHOP_LAYERS else clean_streams(opened[value])
+            if cleaned != opened[value]:  # a value of a damaged file may lie over tags that were written anew
+                file[value] = cleaned
 
 
 def _blank_picture(file: bytearray, opened: bytes, tags: Tags, directory: Directory) -> None:
