@@ -11,8 +11,6 @@ from mask_template.randomness import stream
 
 MAX_BLOCKS = 500
 """Most blocks that one recognizer contributes."""
-EVEN_TAU = dict.fromkeys(GROUPS, 1.0)
-"""All feature groups alike: for a distribution that needs no correction."""
 FRACTION_BITS = 16
 # The secret's salt: how far noise, smooth over neighbouring blocks, moves the logarithm of a score.
 CHOICE_NOISE = 0.5
