@@ -11,8 +11,6 @@ from mask_template.randomness import stream
 
 MAX_BLOCKS = 500
 """Most blocks that one recognizer contributes."""
-EVEN_TAU = dict.fromkeys(GROUPS, 1.0)
-"""All feature groups alike: for a distribution that needs no correction."""
 FRACTION_BITS = 16
 ROWS = 32  # that are worked on at once: few enough for the processor's cache
 # The secret's salt: how far noise, smooth over neighbouring blocks, moves the logarithm of a score.

@@ -25,24 +25,22 @@ def blur(crop: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(crop, (0, 0), BLUR_SIGMA, borderType=cv2.BORDER_REPLICATE)
 
 
-def attribute(crop: np.ndarray, to_input: np.ndarray, size: int, gradient: Gradient, mean: np.ndarray) -> np.ndarray:
+def attribute(crop: np.ndarray, to_input: np.ndarray, size: int, gradient: Gradient, own: np.ndarray) -> np.ndarray:
     """Attribution of a face's embedding over the blocks, (64, 64) float32; positive where blurring costs likeness.
 
     Args:
         crop: (256, 256, 3) uint8 RGB canonical crop.
         to_input: (2, 3) crop -> the recognizer's aligned input of `size` pixels.
         gradient: (input, v) -> (embedding, J^T v) of the recognizer.
-        mean: the recognizer's mean embedding (D,), which is taken off before comparing.
+        own: (D,) float32 unit vector from the recognizer's mean embedding to this face's.
     """
     sharp = crop.astype(np.float32)
     dull = blur(sharp)
     inputs = [cv2.warpAffine(x, to_input, (size, size), borderMode=cv2.BORDER_REPLICATE) for x in (dull, sharp)]
-    embedding, _ = gradient(inputs[1], np.zeros_like(mean))
-    direction = (embedding - mean) / np.linalg.norm(embedding - mean)
     total = np.zeros_like(inputs[0])
     for step in range(STEPS):
         at = inputs[0] + (inputs[1] - inputs[0]) * ((step + 0.5) / STEPS)
-        total += gradient(at, direction)[1]
+        total += gradient(at, own)[1]
     values = (total / STEPS * (inputs[1] - inputs[0])).sum(2)
     scale = np.linalg.det(to_input[:, :2])
     back = cv2.warpAffine(values, to_input, (CROP, CROP), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)

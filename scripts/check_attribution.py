@@ -1,9 +1,9 @@
-"""Do the gradients' attributions say what dlib itself says when parts of the face are hidden?
+"""Do the gradients' attributions say what the recognizers themselves say when parts of the face are hidden?
 
     python scripts/check_attribution.py runs/faces
 
-Blurs 64 windows of 40 training faces, one at a time, asks dlib what that costs, and correlates it with the attribution
-(Spearman, mean over faces, bootstrap interval). Writes runs/faces/agreement.json.
+Blurs 64 windows of 20 training faces, one at a time, asks each recognizer what that costs, and correlates it with the
+attribution (Spearman, mean over faces, bootstrap interval). Writes runs/faces/agreement.json.
 """
 
 import json
@@ -15,43 +15,45 @@ import numpy as np
 from scipy.stats import spearmanr
 from tqdm import tqdm
 
+from mask_template.network import HEADS
 from mask_template.truth import blur
-from veilkey.recognizers.dlib_resnet import DlibResNet
+from perturbation_gen.target import IdentitySpace, load_space
+from veilkey import recognizers
+from veilkey.evaluation.intervals import People
 
 WINDOW = 32
-SAMPLE = 40
+SAMPLE = 20
 
 
 @click.command()
 @click.argument("faces", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def main(faces: Path) -> None:
-    crops = np.load(faces / "crops.npy", mmap_mode="r")
-    chips, maps = np.load(faces / "chips.npy"), np.load(faces / "attributions.npy")
-    mean = np.load(faces / "embeddings.npy").mean(0)
-    recognizer = DlibResNet()
-    sample = np.random.default_rng(0).choice(len(crops), SAMPLE, replace=False)
-    rows = []
-    for index in tqdm(sample, "occlusion through dlib", mininterval=5):
-        seen = occlude(crops[index], chips[index], recognizer, mean)
-        by_gradient = maps[index].reshape(8, 8, 8, 8).sum((1, 3))
-        rows.append(spearmanr(seen.ravel(), by_gradient.ravel()).statistic)
-    low, high = np.percentile(np.random.default_rng(0).choice(rows, (2000, SAMPLE)).mean(1), [2.5, 97.5])
-    result = {"faces": SAMPLE, "window": WINDOW, "spearman": np.mean(rows), "interval": [low, high]}
-    (faces / "agreement.json").write_text(json.dumps({k: np.round(v, 4).tolist() for k, v in result.items()}) + "\n")
+    names = ("crops", "transforms", "attributions")
+    rows = list(zip(*(np.load(faces / f"{name}.npy", mmap_mode="r")[:SAMPLE] for name in names), strict=True))
+    result: dict[str, object] = {"faces": SAMPLE, "window": WINDOW}
+    for head, name in enumerate(HEADS):
+        judge, space, agreement = recognizers.get(name), load_space(name), []
+        for crop, transforms, maps in tqdm(rows, f"occlusion through {name}", mininterval=5):
+            seen = occlude(crop, transforms[head], judge, space)
+            by_gradient = maps[head].reshape(8, 8, 8, 8).sum((1, 3))
+            agreement.append(spearmanr(seen.ravel(), by_gradient.ravel()).statistic)
+        figure = People(list(map(str, range(SAMPLE)))).mean(np.array(agreement))
+        result[name] = [round(figure[key], 2) for key in ("value", "low", "high")]
+    (faces / "agreement.json").write_text(json.dumps(result) + "\n")
     click.echo((faces / "agreement.json").read_text())
 
 
-def occlude(crop: np.ndarray, to_chip: np.ndarray, recognizer: DlibResNet, mean: np.ndarray) -> np.ndarray:
-    """Likeness lost (8, 8) when each 32x32 window of the crop is blurred, by dlib itself."""
-    dull, size = blur(crop), recognizer.input_size
+def occlude(crop: np.ndarray, to_input: np.ndarray, judge: recognizers.Recognizer, space: IdentitySpace) -> np.ndarray:
+    """Likeness lost (8, 8) when each 32x32 window of the crop is blurred, by the recognizer itself."""
+    dull, size = blur(crop), (judge.input_size, judge.input_size)
     variants = [crop]
     for y in range(0, 256, WINDOW):
         for x in range(0, 256, WINDOW):
             hidden = crop.copy()
             hidden[y : y + WINDOW, x : x + WINDOW] = dull[y : y + WINDOW, x : x + WINDOW]
             variants.append(hidden)
-    inputs = [cv2.warpAffine(v, to_chip, (size, size), borderMode=cv2.BORDER_REPLICATE) for v in variants]
-    embedded = recognizer.embed(np.stack(inputs)) - mean
+    inputs = [cv2.warpAffine(v, to_input, size, borderMode=cv2.BORDER_REPLICATE) for v in variants]
+    embedded = np.stack([space.place(one) for one in judge.embed(np.stack(inputs))]) - space.mean
     likeness = embedded @ embedded[0] / np.linalg.norm(embedded[0])
     return (likeness[0] - likeness[1:]).reshape(8, 8)
 

@@ -1,18 +1,20 @@
-"""Has the Mask Template Network learned where dlib looks?
+"""Has the Mask Template Network learned where each recognizer looks?
 
     python scripts/evaluate_template.py ../shared/data/faces runs/faces -o runs/template.json
 
-Blurs 500 blocks of every dev probe's clean crop and asks dlib how much of the similarity to the person's gallery
-(cosine, centred) is lost. Blocks: the network's; 500 random ones of the face (inside the landmarks' hull and the
-forehead); the 500 that are best on average over the training faces. Paired differences with bootstrap intervals (95 %)
-over people. Then equation 2 of the paper: how many of the 500 blocks stay when the same face comes smaller, at another
-scale, or flipped.
+Blurs 500 blocks of every dev probe's clean crop and asks each recognizer how much of the similarity to the person's
+gallery (cosine, centred) is lost. Blocks: those of the recognizer's head; 500 random ones of the face (inside the
+landmarks' hull and the forehead); the 500 that are best on average over the training faces. Paired differences with
+bootstrap intervals (95 %) over people, also by skin tone and face size. Then equation 2 of the paper: how many of the
+500 blocks stay when the same face comes smaller, at another scale, or flipped.
 """
 
 import functools
 import json
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import cv2
@@ -20,13 +22,15 @@ import numpy as np
 from tqdm import tqdm
 
 from mask_template.grid import BLOCK, BLOCKS, CROP, GRID
-from mask_template.network import predict
+from mask_template.network import HEADS, predict
 from mask_template.template import MAX_BLOCKS
 from mask_template.truth import blur, truth
 from perturbation_gen.target import load_space
+from veilkey import recognizers
 from veilkey.carriers import read_photo
-from veilkey.faces import FaceFinder, compose, crop, invert, map_points
-from veilkey.recognizers.dlib_resnet import DlibResNet
+from veilkey.evaluation.groups import LEAST, size_group, skin_tone, tone_group
+from veilkey.evaluation.intervals import People
+from veilkey.faces import Face, FaceFinder, compose, crop, invert, map_points
 
 
 @click.command()
@@ -35,64 +39,76 @@ from veilkey.recognizers.dlib_resnet import DlibResNet
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
 def main(faces: Path, prepared: Path, output: Path) -> None:
     protocol = json.loads((faces / "dev.json").read_text())
-    finder, judge, space = FaceFinder(), DlibResNet(), load_space("dlib")
+    finder, random = FaceFinder(), np.random.default_rng(0)
+    judges = {name: (recognizers.get(name), load_space(name)) for name in HEADS}
     fixed = best_on_average(prepared)
-    random = np.random.default_rng(0)
-    losses: dict[str, list[float]] = {"network": [], "random": [], "fixed": []}
-    kept: dict[str, list[float]] = {}
-    people = []
-    for name in tqdm(sorted(protocol["probes"]), "dev", mininterval=5):
-        gallery = [embed_photo(finder, judge, faces / "dev" / photo) for photo in protocol["gallery"][name]]
-        own = space.direction(np.mean([e for e in gallery if e is not None], 0))
-        for photo in protocol["probes"][name]:
-            image = read_photo(faces / "dev" / photo).rgb()
-            found = finder.find(image)
-            if not found:
+    people: list[str] = []
+    groups: list[tuple[str, str]] = []
+    losses: dict[str, list[list[float]]] = {name: [] for name in HEADS}
+    kept: dict[str, list[list[float]]] = defaultdict(list)
+    for person in tqdm(sorted(protocol["probes"]), "dev", mininterval=5):
+        gallery = [one for photo in protocol["gallery"][person] if (one := read_face(finder, faces / "dev" / photo))]
+        own = {
+            name: space.direction(np.mean([judge.embed_face(image, face.landmarks) for image, face in gallery], 0))
+            for name, (judge, space) in judges.items()
+        }
+        for photo in protocol["probes"][person]:
+            if (probe := read_face(finder, faces / "dev" / photo)) is None:
                 continue
-            face = found[0]
+            image, face = probe
             clean = crop(image, face.transform)
-            to_chip = compose(judge.transform(face.landmarks), invert(face.transform))
-            network = top(predict(clean, "dlib"))
-            choices = {"network": network, "random": random_blocks(face_hull(face), random), "fixed": fixed}
-            variants = [clean, *(blur_blocks(clean, blocks) for blocks in choices.values())]
-            size = judge.input_size
-            chips = [cv2.warpAffine(v, to_chip, (size, size), borderMode=cv2.BORDER_REPLICATE) for v in variants]
-            similar = [float(space.direction(e) @ own) for e in judge.embed(np.stack(chips))]
-            for kind, value in zip(choices, similar[1:], strict=True):
-                losses[kind].append(similar[0] - value)
-            people.append(name)
-            for kind, share in stability(clean, network).items():
-                kept.setdefault(kind, []).append(share)
+            best = {name: top(looks) for name, looks in predict(clean).items()}
+            chance = random_blocks(face_hull(face), random)
+            for name, (judge, space) in judges.items():
+                variants = [clean, *(blur_blocks(clean, blocks) for blocks in (best[name], chance, fixed[name]))]
+                to_input = compose(judge.transform(face.landmarks), invert(face.transform))
+                size = (judge.input_size, judge.input_size)
+                seen = [cv2.warpAffine(v, to_input, size, borderMode=cv2.BORDER_REPLICATE) for v in variants]
+                similar = [float(space.direction(e) @ own[name]) for e in judge.embed(np.stack(seen))]
+                losses[name].append([similar[0] - value for value in similar[1:]])
+            for change, shares in stability(clean, best).items():
+                kept[change].append(shares)
+            people.append(person)
+            groups.append((tone_group(skin_tone(image, face)), size_group(face.box)))
 
-    values = {kind: np.array(rows) for kind, rows in losses.items()}
-    result = {
-        "probes": len(people),
-        "loss of similarity": {kind: round(float(rows.mean()), 4) for kind, rows in values.items()},
-        "network - random": interval(values["network"] - values["random"], np.array(people)),
-        "network - fixed": interval(values["network"] - values["fixed"], np.array(people)),
-        "share of the 500 blocks kept": {kind: round(float(np.mean(rows)), 4) for kind, rows in kept.items()},
-    }
+    result: dict[str, Any] = {"probes": len(people)}
+    for head, name in enumerate(HEADS):
+        network, chance, best = np.array(losses[name]).T
+        result[name] = {
+            "lost by network, random, fixed": np.round([network.mean(), chance.mean(), best.mean()], 3).tolist(),
+            "network - random": interval(network - chance, people),
+            "network - fixed": interval(network - best, people),
+            "network - random, by group": by_group(network - chance, people, groups),
+            "share of the 500 blocks kept": {
+                change: round(float(np.mean([row[head] for row in rows])), 2) for change, rows in kept.items()
+            },
+        }
     output.write_text(json.dumps(result, indent=1) + "\n")
     click.echo(output.read_text())
+
+
+def read_face(finder: FaceFinder, path: Path) -> tuple[np.ndarray, Face] | None:
+    """A photo and its largest face."""
+    image = read_photo(path).rgb()
+    found = finder.find(image)
+    return (image, found[0]) if found else None
 
 
 def top(distribution: np.ndarray, count: int = MAX_BLOCKS) -> np.ndarray:
     return np.argsort(-distribution)[:count]
 
 
-def best_on_average(prepared: Path) -> np.ndarray:
-    """The one template (500,) that collects most of the training faces' attribution."""
-    attributions, landmarks = np.load(prepared / "attributions.npy"), np.load(prepared / "landmarks.npy")
-    return top(np.mean([truth(a, p) for a, p in zip(attributions, landmarks, strict=True)], 0))
+def best_on_average(prepared: Path) -> dict[str, np.ndarray]:
+    """For each recognizer the one template (500,) that collects most of the training faces' attribution."""
+    attributions = np.load(prepared / "attributions.npy", mmap_mode="r")
+    landmarks = np.load(prepared / "landmarks.npy")
+    return {
+        name: top(np.mean([truth(a, p) for a, p in zip(attributions[:, head], landmarks, strict=True)], 0))
+        for head, name in enumerate(HEADS)
+    }
 
 
-def embed_photo(finder: FaceFinder, judge: DlibResNet, path: Path) -> np.ndarray | None:
-    image = read_photo(path).rgb()
-    found = finder.find(image)
-    return judge.embed_face(image, found[0].landmarks) if found else None
-
-
-def face_hull(face) -> np.ndarray:  # noqa: ANN001 - Face
+def face_hull(face: Face) -> np.ndarray:
     """The blocks inside the hull of the landmarks, stretched up over the forehead: (N,)."""
     points = map_points(face.transform, face.landmarks) / BLOCK
     brow, chin = points[17:27, 1].min(), points[:17, 1].max()
@@ -117,18 +133,20 @@ def grid_of(blocks: np.ndarray) -> np.ndarray:
     return grid.reshape(GRID, GRID)
 
 
-def stability(image: np.ndarray, blocks: np.ndarray) -> dict[str, float]:
-    """Share of the blocks that the network picks again, mapped back, when the crop was changed."""
-    before = grid_of(blocks)
+def stability(image: np.ndarray, best: dict[str, np.ndarray]) -> dict[str, list[float]]:
+    """For each change of the crop, the share of each head's `best` blocks that it picks again, mapped back."""
 
-    def share(changed: np.ndarray, back: Callable[[np.ndarray], np.ndarray], count: int = MAX_BLOCKS) -> float:
-        after = back(grid_of(top(predict(changed, "dlib"), count)).astype(np.float32)) > 0.5
-        return float((before & after).sum() / before.sum())
+    def shares(changed: np.ndarray, back: Callable[[np.ndarray], np.ndarray], count: int = MAX_BLOCKS) -> list[float]:
+        rows = []
+        for name, looks in predict(changed).items():
+            before, after = grid_of(best[name]), back(grid_of(top(looks, count)).astype(np.float32)) > 0.5
+            rows.append(float((before & after).sum() / before.sum()))
+        return rows
 
-    rows = {}
+    changes = {}
     for side in (128, 96, 64):
         small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
-        rows[f"face of {side} px"] = share(cv2.resize(small, (CROP, CROP)), lambda grid: grid)
+        changes[f"face of {side} px"] = shares(cv2.resize(small, (CROP, CROP)), lambda grid: grid)
     for scale in (0.85, 1.15):
         move = np.array([[scale, 0, 128 * (1 - scale)], [0, scale, 128 * (1 - scale)]])
         changed = cv2.warpAffine(image, move, (CROP, CROP), borderMode=cv2.BORDER_REPLICATE)
@@ -136,20 +154,26 @@ def stability(image: np.ndarray, blocks: np.ndarray) -> dict[str, float]:
             cv2.warpAffine, M=move / [1, 1, BLOCK], dsize=(GRID, GRID), flags=cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
         )
         # A face that is larger in the crop covers as many more blocks.
-        rows[f"scaled by {scale}"] = share(changed, back, round(MAX_BLOCKS * scale**2))
+        changes[f"scaled by {scale}"] = shares(changed, back, round(MAX_BLOCKS * scale**2))
     flipped = np.ascontiguousarray(image[:, ::-1])
-    rows["flipped"] = share(flipped, lambda grid: grid[:, ::-1])
-    return rows
+    changes["flipped"] = shares(flipped, lambda grid: grid[:, ::-1])
+    return changes
 
 
-def interval(values: np.ndarray, people: np.ndarray) -> list[float]:
+def interval(values: np.ndarray, people: list[str]) -> list[float]:
     """Mean and its 95 % bootstrap interval over people."""
-    groups = [values[people == name] for name in np.unique(people)]
-    random = np.random.default_rng(0)
-    draws = [
-        np.concatenate([groups[i] for i in random.integers(0, len(groups), len(groups))]).mean() for _ in range(2000)
-    ]
-    return [round(float(x), 4) for x in (values.mean(), *np.percentile(draws, [2.5, 97.5]))]
+    figure = People(people).mean(values)
+    return [round(figure[key], 3) for key in ("value", "low", "high")]
+
+
+def by_group(values: np.ndarray, people: list[str], groups: list[tuple[str, str]]) -> dict[str, list[float]]:
+    """The same for every skin tone and face size of which there are enough photos."""
+    names, rows = sorted({name for pair in groups for name in pair}), {}
+    for name in names:
+        at = np.flatnonzero([name in pair for pair in groups])
+        if len(at) >= LEAST:
+            rows[f"{name}, n {len(at)}"] = interval(values[at], [people[i] for i in at])
+    return rows
 
 
 if __name__ == "__main__":

@@ -20,15 +20,14 @@ from veilkey.weights import load_weights
 
 @click.command()
 def main() -> None:
+    networks = [(mask_template.model.build(1), MASK_WEIGHTS / "network.h5")]
     for name in recognizers.names():
-        generator = perturbation_gen.model.build_generator(recognizers.kind(name).dimension, 1)
-        for model, folder in ((mask_template.model.build(1), MASK_WEIGHTS), (generator, GENERATOR_WEIGHTS)):
-            weights = Path(folder) / f"{name}.h5"
-            if not weights.is_file():
-                continue
-            path = weights.with_suffix(".onnx")
-            export_network(load_weights(model, weights), path)
-            click.echo(f"{path.relative_to(Path.cwd())}: {path.stat().st_size / 1e6:.1f} MB")
+        if (weights := GENERATOR_WEIGHTS / f"{name}.h5").is_file():
+            networks.append((perturbation_gen.model.build_generator(recognizers.kind(name).dimension, 1), weights))
+    for model, weights in networks:
+        path = weights.with_suffix(".onnx")
+        export_network(load_weights(model, weights), path)
+        click.echo(f"{path.relative_to(Path.cwd())}: {path.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

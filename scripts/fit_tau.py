@@ -1,9 +1,9 @@
-"""Fit tau, the weight of each feature group, for a recognizer whose attributions are known.
+"""Fit tau, the weights of the feature groups, for every head of the Mask Template Network.
 
-    python scripts/fit_tau.py runs/faces mask_template/weights/dlib.tau.json
+    python scripts/fit_tau.py runs/faces mask_template/weights/tau.json
 
-tau is the group's share of the true distribution over its share of the network's, on the 200 faces that the network
-was not trained on (seed 1), so that it corrects what the network gives a group too much or too little.
+On the 100 faces that the network was not trained on: the weights that bring what a head gives each group nearest to
+what the recognizer's attribution gives it.
 """
 
 import json
@@ -13,28 +13,28 @@ import click
 import numpy as np
 from tqdm import tqdm
 
-from mask_template.grid import GROUPS, block_groups
-from mask_template.network import predict
+from mask_template.grid import block_groups
+from mask_template.network import HEADS, predict
+from mask_template.tau import fit, group_masses
 from mask_template.truth import truth
 
-HELD_OUT = 200
+HELD_OUT = 100
 
 
 @click.command()
 @click.argument("faces", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
-@click.option("--seed", default=1, show_default=True, help="The seed that the network was trained with.")
-def main(faces: Path, output: Path, seed: int) -> None:
-    crops = np.load(faces / "crops.npy", mmap_mode="r")
-    attributions, landmarks = np.load(faces / "attributions.npy"), np.load(faces / "landmarks.npy")
-    held_out = np.random.default_rng(seed).permutation(len(crops))[:HELD_OUT]
-    true, told = np.zeros(len(GROUPS)), np.zeros(len(GROUPS))
-    for index in tqdm(held_out, "faces", mininterval=5):
-        groups = block_groups(landmarks[index])
-        true += np.bincount(groups, truth(attributions[index], landmarks[index]), len(GROUPS))
-        told += np.bincount(groups, predict(np.asarray(crops[index]), output.name.split(".")[0]), len(GROUPS))
-    tau = {name: round(float(t / p), 4) for name, t, p in zip(GROUPS, true, told, strict=True)}
-    output.write_text(json.dumps(tau) + "\n")
+def main(faces: Path, output: Path) -> None:
+    names = ("crops", "landmarks", "attributions")
+    rows = zip(*(np.load(faces / f"{name}.npy", mmap_mode="r")[:HELD_OUT] for name in names), strict=True)
+    told, true = ([[] for _ in HEADS] for _ in range(2))
+    for crop, landmarks, attributions in tqdm(rows, "faces", HELD_OUT, mininterval=5):
+        groups, looks = block_groups(landmarks), predict(crop)
+        for head, name in enumerate(HEADS):
+            told[head].append(group_masses(looks[name], groups))
+            true[head].append(group_masses(truth(attributions[head], landmarks), groups))
+    tau = {name: fit(np.array(told[head]), np.array(true[head])) for head, name in enumerate(HEADS)}
+    output.write_text(json.dumps(tau, indent=1) + "\n")
     click.echo(output.read_text())
 
 

@@ -2,8 +2,8 @@
 
     python scripts/train_generator.py runs/faces runs/generator --steps 3000 --seed 1
 
-Reads what prepare_faces.py and attribute_faces.py wrote, and the identities that ship. Started again with the same
-folder it goes on where it was stopped. Writes RUN/log.csv and, after every round, RUN/dlib.h5 (float16).
+Reads what prepare_faces.py wrote, and the Mask Template Network and the identities that ship. Started again with the
+same folder it goes on where it was stopped. Writes RUN/log.csv and, after every round, RUN/dlib.h5 (float16).
 """
 
 from pathlib import Path
@@ -14,9 +14,9 @@ import keras
 import numpy as np
 
 from mask_template.grid import block_groups
+from mask_template.network import HEADS, load_tau, predict
 from mask_template.randomness import SECRET_BYTES
-from mask_template.template import EVEN_TAU, choose
-from mask_template.truth import truth
+from mask_template.template import choose
 from perturbation_gen.conditions import gate_of, saliency
 from perturbation_gen.model import CROP, build_generator
 from perturbation_gen.noise import KINDS, random_noise
@@ -41,9 +41,7 @@ class Photos(keras.utils.PyDataset):
         super().__init__(workers=1)
         self.crops = np.load(faces / "crops.npy", mmap_mode="r")
         self.landmarks = np.load(faces / "landmarks.npy")
-        self.chips = np.load(faces / "chips.npy")
-        self.embeddings = np.load(faces / "embeddings.npy")
-        self.attributions = np.load(faces / "attributions.npy", mmap_mode="r")
+        self.chips = np.load(faces / "transforms.npy")[:, HEADS.index("dlib")]
         self.indices, self.space, self.steps = indices, space, steps
         self.random = np.random.default_rng(seed)
         self.gradient = load_gradient("dlib")
@@ -58,12 +56,15 @@ class Photos(keras.utils.PyDataset):
 
     def _row(self, index: int) -> dict[str, np.ndarray]:
         crop, points, to_chip = np.asarray(self.crops[index]), self.landmarks[index], self.chips[index]
-        distribution = truth(self.attributions[index], points)
-        template = choose(distribution, block_groups(points), EVEN_TAU, 0, self.random.bytes(SECRET_BYTES))
+        template = choose(
+            predict(crop)["dlib"], block_groups(points), load_tau("dlib"), 0, self.random.bytes(SECRET_BYTES)
+        )
         target = self.space.target(random_mixture(self.random, len(self.space.identities)))
-        own = self.space.direction(self.embeddings[index])
+        seen = cv2.warpAffine(crop, to_chip, (SIZE, SIZE), borderMode=cv2.BORDER_REPLICATE)
+        embedding, _ = self.gradient(seen, np.zeros(DlibResNet.dimension, np.float32))
+        own = self.space.direction(embedding)
         gate = gate_of(template.to_mask())
-        looks = saliency(crop, gate, to_chip, SIZE, self.gradient, self.embeddings[index], target, self.space)
+        looks = saliency(crop, gate, to_chip, SIZE, self.gradient, embedding, target, self.space)
         kind = KINDS[int(self.random.integers(len(KINDS)))]
         return {
             "crop": crop,
@@ -123,7 +124,7 @@ def main(faces: Path, run: Path, steps: int, seed: int) -> None:
     generator = build_generator(DlibResNet.dimension)
     objective = build_objective(generator, build_port(), space.mean, SSIM)
     objective.compile(keras.optimizers.Adam(2e-4, beta_1=0.5), loss=lambda _, losses: losses)
-    order = np.random.default_rng(seed).permutation(len(np.load(faces / "identities.npy")))
+    order = np.random.default_rng(seed).permutation(len(np.load(faces / "landmarks.npy")))
     photos = Photos(faces, order[HELD_OUT:], space, ROUND, seed)
     data = f"{len(photos.indices)} faces of train and unlabelled, attacked: dlib"
     facts = {"seed": seed, "data": data, "parameters": generator.count_params()}

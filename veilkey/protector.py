@@ -10,10 +10,9 @@ import numpy as np
 
 from keys.payload import FaceKey, Payload
 from mask_template.grid import block_groups
-from mask_template.network import is_trained, load_tau, predict
+from mask_template.network import load_tau, predict
 from mask_template.randomness import SECRET_BYTES, derive, stream
-from mask_template.template import EVEN_TAU, Template, choose, fixed_point, mask_in_photo, superpose
-from mask_template.truth import attribute, truth
+from mask_template.template import Template, choose, fixed_point, mask_in_photo, superpose
 from perturbation_gen import generator
 from perturbation_gen.budget import STRENGTHS, grey
 from perturbation_gen.conditions import AHEAD, gate_of, saliency
@@ -174,7 +173,7 @@ class Protector:
         rgb = picture.rgb()
         clean = crop(rgb, face.transform)
         landmarks = map_points(face.transform, face.landmarks)
-        template = self._template(clean, face, landmarks, secret)
+        template = self._template(clean, landmarks, secret)
         transform = fixed_point(face.transform)
         x0, y0, x1, y1 = source_box(face.transform, CROP_SIZE, picture.width, picture.height)
         region = (x0, y0, x1 - x0, y1 - y0)
@@ -207,20 +206,11 @@ class Protector:
             if taken >= 2 * settings.refine or not report.matched():
                 return protected, key, report
 
-    def _template(self, clean: np.ndarray, face: Face, landmarks: np.ndarray, secret: bytes) -> Template:
-        groups = block_groups(landmarks)
-        parts = []
-        for index, name in enumerate(self._attacked):
-            if is_trained(name):
-                distribution, tau = predict(clean, name), load_tau(name)
-            else:
-                # Without a network of its own a recognizer is asked itself, which takes five gradients.
-                judge, mean = self._judges[name], self._spaces[name].mean
-                to_input = compose(judge.transform(face.landmarks), invert(face.transform))
-                looks = attribute(clean, to_input, judge.input_size, self._gradients[name], mean)
-                distribution, tau = truth(looks, landmarks), EVEN_TAU
-            parts.append(choose(distribution, groups, tau, index, secret))
-        return superpose(parts)
+    def _template(self, clean: np.ndarray, landmarks: np.ndarray, secret: bytes) -> Template:
+        groups, looks = block_groups(landmarks), predict(clean)
+        return superpose(
+            [choose(looks[name], groups, load_tau(name), i, secret) for i, name in enumerate(self._attacked)]
+        )
 
     def _attack(
         self, scene: Scene, face: Face, to_lattice: np.ndarray, secret: bytes, pseudonym: bytes | None

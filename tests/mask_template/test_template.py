@@ -1,16 +1,18 @@
 from collections.abc import Callable, Sequence
+from itertools import combinations
 
 import cv2
 import numpy as np
 import pytest
 
 from mask_template.grid import BLOCK, BLOCKS, CROP, GRID, GROUPS, block_groups, block_sums
-from mask_template.network import load_tau, predict
+from mask_template.network import HEADS, load_tau, predict
 from mask_template.randomness import SECRET_BYTES, derive, stream
 from mask_template.template import MAX_BLOCKS, Template, choose, fixed_point, mask_in_photo, superpose
 from mask_template.truth import blur, truth
+from veilkey import recognizers
 from veilkey.faces import FaceFinder, compose, crop, invert, map_points
-from veilkey.recognizers.dlib_resnet import DlibResNet
+from veilkey.recognizers import names
 
 SECRETS = [bytes([i]) * SECRET_BYTES for i in range(1, 5)]
 FLAT_TAU = dict.fromkeys(GROUPS, 1.0)
@@ -30,7 +32,7 @@ def faced(finder: FaceFinder, close_up: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 @pytest.fixture(scope="module")
 def distribution(faced: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    return predict(faced[0], "dlib")
+    return predict(faced[0])["dlib"]
 
 
 @pytest.fixture(scope="module")
@@ -40,16 +42,23 @@ def templates(faced: tuple[np.ndarray, np.ndarray], distribution: np.ndarray) ->
     return [choose(distribution, groups, load_tau("dlib"), 0, secret) for secret in SECRETS]
 
 
-def test_the_network_gives_a_distribution(distribution: np.ndarray) -> None:
-    assert distribution.shape == (BLOCKS,)
-    assert distribution.min() >= 0
-    assert abs(distribution.sum() - 1) < 1e-3
-    assert distribution.max() > 4 / BLOCKS
+def test_the_network_gives_each_recognizer_a_distribution(faced: tuple[np.ndarray, np.ndarray]) -> None:
+    looks = predict(faced[0])
+    assert tuple(looks) == HEADS == names()
+    for distribution in looks.values():
+        assert distribution.shape == (BLOCKS,) and distribution.dtype == np.float32
+        assert distribution.min() >= 0
+        assert abs(distribution.sum() - 1) < 1e-3
+        assert distribution.max() > 4 / BLOCKS
+    best = [set(np.argsort(-distribution)[:MAX_BLOCKS]) for distribution in looks.values()]
+    for one, other in combinations(best, 2):
+        assert 0.3 * MAX_BLOCKS < len(one & other) < MAX_BLOCKS
 
 
-def test_tau_has_a_weight_for_each_group() -> None:
-    tau = load_tau("dlib")
-    assert set(tau) == set(GROUPS)
+@pytest.mark.parametrize("name", HEADS)
+def test_tau_has_a_weight_for_each_group(name: str) -> None:
+    tau = load_tau(name)
+    assert tuple(tau) == GROUPS
     assert all(np.isfinite(weight) and weight > 0 for weight in tau.values())
 
 
@@ -225,15 +234,17 @@ def test_the_template_stays_with_the_face(finder: FaceFinder, close_up: np.ndarr
         side = round(256 * scale)
         changed = cv2.warpAffine(close_up, change, (side, side), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
         face = finder.find(changed)[0]
-        there = np.argsort(-predict(crop(changed, face.transform), "dlib"))[:MAX_BLOCKS]
+        there = np.argsort(-predict(crop(changed, face.transform))["dlib"])[:MAX_BLOCKS]
         assert len(np.intersect1d(best, there)) > 0.6 * MAX_BLOCKS
 
 
+@pytest.mark.parametrize("name", ["dlib", "sface"])
 def test_it_has_learned_where_the_recognizer_looks(
-    finder: FaceFinder, some_faces: Callable[[int], Sequence[np.ndarray]]
+    name: str, finder: FaceFinder, some_faces: Callable[[int], Sequence[np.ndarray]]
 ) -> None:
-    """Blurring the network's blocks costs dlib's likeness more than blurring as many blocks of the face at random."""
-    judge, random = DlibResNet(), np.random.default_rng(0)
+    """Blurring its head's blocks costs a recognizer's likeness more than blurring as many of the face at random."""
+    judge, random = recognizers.get(name), np.random.default_rng(0)
+    size = (judge.input_size, judge.input_size)
     gains = []
     for photo in some_faces(12):
         face = max(finder.find(photo), key=lambda found: found.box[2], default=None)
@@ -244,12 +255,12 @@ def test_it_has_learned_where_the_recognizer_looks(
         hull = cv2.fillConvexPoly(
             np.zeros((GRID, GRID), np.uint8), cv2.convexHull(np.rint(landmarks / BLOCK).astype(np.int32)), 1
         )
-        own = np.argsort(-predict(clean, "dlib"))[:MAX_BLOCKS]
+        own = np.argsort(-predict(clean)[name])[:MAX_BLOCKS]
         on_face = np.flatnonzero(hull.ravel())
         chance = [random.choice(on_face, min(MAX_BLOCKS, len(on_face)), replace=False) for _ in range(3)]
         to_input = compose(judge.transform(face.landmarks), invert(face.transform))
         seen = [clean, *(blurred(clean, blocks) for blocks in (own, *chance))]
-        first, *others = judge.embed(np.stack([cv2.warpAffine(x, to_input, (150, 150)) for x in seen]))
+        first, *others = judge.embed(np.stack([cv2.warpAffine(x, to_input, size) for x in seen]))
         lost = [float(judge.distance(first, other)) for other in others]
         gains.append(lost[0] - np.mean(lost[1:]))
     assert np.mean(gains) > 0.02

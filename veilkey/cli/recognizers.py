@@ -1,6 +1,7 @@
-"""The commands on the recognizers' model files: list and install."""
+"""The commands on the recognizers' model files: list, install and fit."""
 
 import json
+from pathlib import Path
 
 import click
 
@@ -9,7 +10,7 @@ from veilkey.cli.running import reporting
 
 @click.group()
 def recognizers() -> None:
-    """The face recognizers that judge: which are installed, and how to get the others."""
+    """The face recognizers that judge: which are installed, how to get the others, and where one of your own looks."""
 
 
 @recognizers.command("list")
@@ -62,3 +63,32 @@ def install(names: tuple[str, ...]) -> None:
                 click.echo(f"{name}: nothing to install, it comes with {store.SOURCES[name].package}")
             else:
                 click.echo(f"{name}: {path}")
+
+
+@recognizers.command("fit")
+@click.argument("name", metavar="onnx:PATH")
+@click.argument("faces", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Replace a file of an earlier fit.")
+def fit_(name: str, faces: Path, force: bool) -> None:
+    """Fit tau, on which features of a face a recognizer of your own looks, from photos in the folder FACES.
+
+    50 faces are enough, and 20 are needed; no gradient is. PATH's tau.json says how much more the recognizer makes of
+    each feature group than the known recognizers do on average.
+    """
+    from veilkey import recognizers
+    from veilkey.errors import OutputExists, UsageError
+    from veilkey.files import write_new
+    from veilkey.recognizers.fitting import fit_tau
+    from veilkey.recognizers.onnx_file import OnnxFile
+
+    with reporting():
+        judge = recognizers.get(name)
+        if not isinstance(judge, OnnxFile):
+            raise UsageError(f"tau of {name} came with its network: fit takes onnx:PATH, a model of your own")
+        if judge.tau_file.exists() and not force:
+            raise OutputExists(f"{judge.tau_file} exists: --force to replace it")
+        tau, count = fit_tau(judge, faces)
+        write_new([(judge.tau_file, (json.dumps(tau) + "\n").encode())], force)
+        click.echo(
+            f"{judge.tau_file}: from {count} faces; " + ", ".join(f"{group} {w:.2f}" for group, w in tau.items())
+        )

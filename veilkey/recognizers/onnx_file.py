@@ -10,6 +10,8 @@ arcface.toml, every line needed:
     std = 127.5              # each one number, or a list of three in the order of `colour`
     distance = "cosine"      # 1 - cosine; or "euclidean", of embeddings as the network gives them
     threshold = 0.6          # two faces with a smaller distance count as one person
+
+`veilkey recognizers fit` writes a third file, arcface.tau.json: on which features the network looks (fitting.py).
 """
 
 import os
@@ -42,6 +44,7 @@ class OnnxFile(Recognizer):
     def __init__(self, path: Path) -> None:
         self.name = f"onnx:{path}"
         path = path.expanduser()
+        self.tau_file = path.with_suffix(".tau.json")
         said = _read_description(path.with_suffix(".toml"))
         self.input_size = said["input_size"]
         self.metric = said["distance"]
