@@ -21,7 +21,7 @@ class Budget:
     flip: float
 
 
-STRENGTHS = {"light": Budget(0.99, 0.050), "standard": Budget(0.98, 0.060), "strong": Budget(0.96, 0.085)}
+STRENGTHS = {"light": Budget(0.99, 0.060), "standard": Budget(0.98, 0.075), "strong": Budget(0.96, 0.100)}
 
 
 def grey(image: np.ndarray) -> np.ndarray:

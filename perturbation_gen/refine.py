@@ -17,7 +17,7 @@ STEP = 5.0
 """First step of Adam, in grey levels, where the image varies as much as TEXTURE."""
 TEXTURE = 20.0
 """Local standard deviation, in grey levels, that hides a full step; steps are smaller on smooth skin."""
-CHROMA = 0.5
+CHROMA = 0.25
 """How far colour follows the gradient; grey follows in full. Eyes mind colour more than recognizers do."""
 FIRST_MOMENT, SECOND_MOMENT = 0.7, 0.95
 VISIBLE_WEIGHT = 0.45

@@ -44,7 +44,7 @@ ARRIVE = 0.3
 MEET = 0.8
 MEET_WEIGHT = 2.0
 # How much of the generator's colour refinement starts from: tinted eyes and brows are what people notice first.
-COLOUR = 0.35
+COLOUR = 0.25
 
 
 AnyCarrier = TypeVar("AnyCarrier", bound=Carrier)
