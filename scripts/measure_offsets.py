@@ -22,6 +22,7 @@ from mask_template.network import HEADS, load_tau, predict
 from mask_template.randomness import SECRET_BYTES
 from mask_template.template import MAX_BLOCKS, choose
 from veilkey.carriers import read_photo
+from veilkey.errors import UnreadablePhoto
 from veilkey.evaluation.intervals import People
 from veilkey.faces import FaceFinder, crop, map_points
 
@@ -37,8 +38,11 @@ OTHERS = 200
 def main(faces: Path, prepared: Path, output: Path) -> None:
     random, finder = np.random.default_rng(0), FaceFinder()
     paths, seen = sorted((faces / "andy_lau").glob("*.jpg")), []
-    for number in tqdm(random.permutation(len(paths)), "photos", SET * SETS, mininterval=5):
-        image = read_photo(paths[number]).rgb()
+    for number in random.permutation(len(paths)):
+        try:
+            image = read_photo(paths[number]).rgb()
+        except UnreadablePhoto:  # some are too small
+            continue
         if found := finder.find(image):
             landmarks = map_points(found[0].transform, found[0].landmarks)
             seen.append((predict(crop(image, found[0].transform)), block_groups(landmarks)))
