@@ -40,6 +40,8 @@ from veilkey.errors import UnreadablePhoto
 # nothing.
 DC_RANGE = (-1024, 1023)
 AC_RANGE = (-1023, 1023)
+# Pixels. What larger pictures were read into is not kept: it takes 4 to 12 bytes for each.
+SPARED = 25_000_000
 
 _APP0, _APP14 = 0xE0, 0xEE
 _JFIF_SIZE = 14
@@ -65,7 +67,7 @@ class Coefficients:
     """A picture of `width` x `height` pixels as stored.
 
     colour: "YCbCr" or "RGB" of three components, "L" of one; what libjpeg takes it for. spare: what they were read
-    into, for `canvas` to use again, which saves libjpeg reading a file of that size once more.
+    into, for `canvas` to use again, which saves libjpeg reading a file of that size once more; None of large pictures.
     """
 
     width: int
@@ -235,8 +237,8 @@ def _coefficients(jpeg: Jpeg) -> Coefficients:
         raise UnreadablePhoto(
             "the JPEG has coefficients larger than the format allows: open it in an image editor and save it first"
         )
-    colour = _COLOURS[handle.jpeg_color_space]
-    return Coefficients(jpeg.frame.width, jpeg.frame.height, colour, tuple(components), handle)
+    width, height, colour = jpeg.frame.width, jpeg.frame.height, _COLOURS[handle.jpeg_color_space]
+    return Coefficients(width, height, colour, tuple(components), handle if width * height <= SPARED else None)
 
 
 def _beyond(blocks: Iterable[np.ndarray]) -> bool:
