@@ -54,7 +54,7 @@ Measured = dict[str, float]
 """What one run gave: "seconds", and what else belongs to it."""
 
 ONE, ALL = "dlib", "all"
-"""Whom a protect is made against: one recognizer, as the first aims mean it; or, the default, all that are installed."""
+"""Whom a protect is made against: one recognizer, as the first aims mean it, or by default all that are installed."""
 REFINED = Settings()
 CAMERA = [cv2.IMWRITE_JPEG_QUALITY, 92]
 GENERATOR = Settings(refine=0)
