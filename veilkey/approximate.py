@@ -59,6 +59,7 @@ OF_MISSING = 6.2
 
 CENTRE = np.array([127.5, 127.5, 1.0])  # of the canonical crop
 YCBCR = np.array([[0.299, 0.587, 0.114], [-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]], np.float32).T
+GREY = np.array([1.0, 0.0, 0.0], np.float32)  # of YCbCr
 
 Region = tuple[int, int, int, int]
 
@@ -208,6 +209,8 @@ class _Mark:
         step = self.step(placement)
         drawn, corner = self.drawn(placement, step)
         detail, spread = _seen(rgb, step, corner, drawn.shape[:2])
+        if not detail[..., 1:].any():
+            drawn = drawn * GREY  # a grey copy says nothing of the residual's colour
         product = float((detail / spread * drawn).sum())
         length, whole = float(np.linalg.norm(drawn)), float((drawn * drawn / spread).sum())
         return _Look(product / length, product / whole) if length else _Look(0.0, 0.0)
