@@ -63,7 +63,7 @@ def test_it_takes_both(study_key: Path, close_up: np.ndarray) -> None:
     assert read_pseudonym(None, None) is None
     for one in ({"pseudonym": CODE}, {"study_key": study_key}):
         with pytest.raises(UsageError, match="pass both, --pseudonym NAME --study-key NAME.study"):
-            veilkey.protect(close_up, passphrase="x", **one)
+            veilkey.protect(close_up, passphrase="x", target="dlib", **one)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def followed(shared_faces: Path, study_key: Path) -> SimpleNamespace:
 
     def protect(image: np.ndarray, code: str, key: bytes) -> tuple[np.ndarray, Payload]:
         settings = Settings(faces=(1,), pseudonym=pseudonym_of(code, key))
-        changed, payload, _ = protector().protect(Pixels(as_picture(image)), settings)
+        changed, payload, _ = protector("dlib").protect(Pixels(as_picture(image)), settings)
         return changed.picture.pixels, payload
 
     def look(image: np.ndarray) -> np.ndarray:
@@ -121,7 +121,7 @@ def test_two_photos_under_one_pseudonym_share_no_plane(followed: SimpleNamespace
 def test_neither_code_nor_study_key_is_in_what_goes_out(close_up: np.ndarray, study_key: Path) -> None:
     code, key = "patient 17 of ward C", study.load_study_key(study_key)
     photo = encode_png(as_picture(close_up))
-    made = veilkey.protect(photo, passphrase="x", refine=0, pseudonym=code, study_key=study_key)
+    made = veilkey.protect(photo, passphrase="x", target="dlib", refine=0, pseudonym=code, study_key=study_key)
     (payload,) = keyring.unseal(made.key, PassphraseIdentity(b"x"))
     assert payload.secret != pseudonym_of(code, key)
     for out in (made.image, made.key, to_bytes(payload)):
