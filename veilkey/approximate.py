@@ -35,9 +35,12 @@ SEARCHED = 8.0
 # Two keys of one photo have residuals that lean on the same features, so that the wrong one's is there in part: of 138
 # pairs on 23 photos of `train` and `unlabelled`, in 8 copies each, it reached 7.6 standard deviations. What tells them
 # apart is the share. Pixels keep all of a residual: 0.54 or more of the right one was there, of a wrong one that came
-# to 5 deviations at most 0.32. Quantized copies keep less of both: JPEG of quality 50 or more 0.25, and 0.18.
-SHARE = 0.4
-QUANTIZED_SHARE = 0.2
+# to 5 deviations at most 0.32. Quantized copies keep less of both: JPEG of quality 50 or more 0.25, and 0.18. Since a
+# target weighs less, keys of one photo are more alike: of 30 pairs on a portrait a wrong one reached 0.35 and 0.21. A
+# grey JPEG of quality 90 keeps 0.16 or more of the right one there, and of a wrong one 0.08.
+SHARE = 0.45
+QUANTIZED_SHARE = 0.23
+GREY_SHARE = 0.12
 # The other faces of a key that is the copy's only have to be there.
 THERE = 4.0
 # What is compared is what is finer than this, where a photo has least of its own; each pixel counts by how little
@@ -137,7 +140,9 @@ def is_copy(copy: Carrier, payloads: Sequence[Payload]) -> bool:
 
 def _least_share(copy: Carrier) -> float:
     """How much of the right key's residual is there at least."""
-    return QUANTIZED_SHARE if isinstance(copy, JpegCarrier | SealedCarrier) else SHARE
+    if not isinstance(copy, JpegCarrier | SealedCarrier):
+        return SHARE
+    return GREY_SHARE if copy.picture.colour().shape[2] == 1 else QUANTIZED_SHARE
 
 
 # Where the photo lies in the copy.

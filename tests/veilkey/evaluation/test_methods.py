@@ -20,7 +20,7 @@ from veilkey.faces import FaceFinder, map_points
 from veilkey.recognizers.dlib_resnet import DlibResNet
 from veilkey.recognizers.gradient import load_gradient
 
-BUDGET = 0.96
+BUDGET = 0.965
 QUERIES = 10
 RANDOM = 5
 
