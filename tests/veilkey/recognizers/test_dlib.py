@@ -9,7 +9,7 @@ import pytest
 
 from veilkey import recognizers
 from veilkey.faces import Face, FaceFinder
-from veilkey.recognizers.dlib_resnet import DlibResNet, weights_file
+from veilkey.recognizers.dlib_resnet import DlibByPort, DlibResNet, weights_file
 from veilkey.recognizers.dlib_weights import read_layers
 from veilkey.recognizers.gradient import load_gradient
 
@@ -41,6 +41,11 @@ def test_the_weights_are_all_there() -> None:
     assert all(np.isfinite(layer.values).all() and layer.values.std() > 0 for layer in layers)
     assert layers[0].values.size == 32 * 3 * 7 * 7 + 32
     assert layers[-1].values.size == 256 * 128
+
+
+def test_protect_asks_a_port_that_answers_as_dlib_does(chips: np.ndarray, judge: DlibResNet) -> None:
+    asked = DlibByPort(load_gradient("dlib"))
+    assert np.abs(asked.embed(chips[:10]) - judge.embed(chips[:10])).max() < 1e-3
 
 
 def altered(change: Callable[[bytearray], bytes]) -> Callable[[Path], Path]:
