@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from keys import hdf5
 from keys.errors import DamagedKey, UnsupportedKey
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 MODES = ("L", "LA", "RGB", "RGBA")
 BLOCKS = 4096  # the canonical crop is 256x256 pixels, a block 4x4
@@ -30,6 +30,7 @@ MAX_FACES = 256
 MAX_RECOGNIZERS = 64
 MAX_TRANSFORM = 2**40  # keeps every product with a pixel's coordinate inside 64 bits
 MAX_LATTICE_SIDE = 512
+THUMBNAIL = 32  # pixels a side
 MAX_TEMPLATE = 2**20  # blocks, all faces together
 MAX_LATTICE = 64 * 2**20  # values, all faces together: every face of 256 may have 256x256x3
 MAX_HELD = 2**20  # positions, all faces together
@@ -68,6 +69,7 @@ _FACE = np.dtype(
         ("blocks", "<u4"),  # how many of `template` are this face's
         ("lattice", "<u2", (3,)),  # the shape of this face's part of `lattice`
         ("held", "<u4"),  # how many of `held` are this face's
+        ("thumbnail", "u1", (THUMBNAIL, THUMBNAIL)),
     ]
 )
 _BLOCK = np.dtype([("block", "<u2"), ("recognizer", "u1"), ("group", "u1"), ("tau", "<f4")])
@@ -88,6 +90,8 @@ class FaceKey:
     tau: float32 (n,), its weight, finite.
     lattice: int8 (h, w, c), c 1 or 3, sides at most 512 and at most the region's.
     held: uint32 (n,), strictly increasing: positions that the residual leaves alone. The carrier says what it counts.
+    thumbnail: uint8 (32, 32), the region of the protected photo in grey, by which a changed copy of it is told
+        from other photos; 0 as long as there is no protected photo.
 
     Raises ValueError when a field is not as said here.
     """
@@ -102,6 +106,7 @@ class FaceKey:
     tau: NDArray[np.float32]
     lattice: NDArray[np.int8]
     held: NDArray[np.uint32]
+    thumbnail: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((THUMBNAIL, THUMBNAIL), np.uint8))
 
     def __post_init__(self) -> None:
         _require(1 <= self.number <= MAX_FACES, "number", self.number)
@@ -124,6 +129,7 @@ class FaceKey:
             _require(1 <= side <= min(room, MAX_LATTICE_SIDE), "the shape of lattice", shape)
         _require_array("held", self.held, np.uint32, (self.held.size,))
         _require(bool(np.all(self.held[1:] > self.held[:-1])), "held", self.held)
+        _require_array("thumbnail", self.thumbnail, np.uint8, (THUMBNAIL, THUMBNAIL))
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,6 +225,7 @@ def to_bytes(payload: Payload) -> bytes:
     for row, face in zip(faces, payload.faces, strict=True):
         row["number"], row["box"], row["region"], row["transform"] = face.number, face.box, face.region, face.transform
         row["blocks"], row["lattice"], row["held"] = len(face.blocks), face.lattice.shape, len(face.held)
+        row["thumbnail"] = face.thumbnail
         part = template[start : start + len(face.blocks)]
         part["block"], part["recognizer"], part["group"], part["tau"] = (
             face.blocks,
@@ -321,6 +328,7 @@ def _faces(
                 tau=blocks["tau"].copy(),
                 lattice=values.reshape(shape).copy(),
                 held=held,
+                thumbnail=row["thumbnail"].copy(),
             )
         )
     return tuple(faces)

@@ -16,33 +16,16 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from keys.payload import FaceKey, Payload
+from keys.payload import THUMBNAIL, FaceKey, Payload
 from mask_template.template import FRACTION_BITS
 from veilkey.carriers import Carrier, Picture
 from veilkey.carriers.jpeg.carrier import JpegCarrier
 from veilkey.carriers.jpeg.dequantize import expected
 from veilkey.carriers.noise import face_residual, window
-from veilkey.carriers.sealed import SealedCarrier
 from veilkey.errors import ForeignKey
 from veilkey.faces.geometry import compose, invert, map_points, scale_of
+from veilkey.thumbnail import Likeness, compare
 
-# The copy is the key's where a residual correlates so many standard deviations more than chance: at the one place where
-# it is unless the copy was cropped, or wherever it was searched for; and where so large a share of its detail is there.
-# Measured on 30 photos of `train` as JPEG and PNG, compressed, halved, cropped: at the known place keys of other photos
-# reached 3.4 (1160 pairs), unprotected photos 2.0 (60); searched for (20 photos) 6.3 and 7.2.
-KNOWN = 6.0
-SEARCHED = 8.0
-# Two keys of one photo have residuals that lean on the same features, so that the wrong one's is there in part: of 138
-# pairs on 23 photos of `train` and `unlabelled`, in 8 copies each, it reached 7.6 standard deviations. What tells them
-# apart is the share. Pixels keep all of a residual: 0.54 or more of the right one was there, of a wrong one that came
-# to 5 deviations at most 0.32. Quantized copies keep less of both: JPEG of quality 50 or more 0.25, and 0.18. Since a
-# target weighs less, keys of one photo are more alike: of 30 pairs on a portrait a wrong one reached 0.35 and 0.21. A
-# grey JPEG of quality 90 keeps 0.16 or more of the right one there, and of a wrong one 0.08.
-SHARE = 0.45
-QUANTIZED_SHARE = 0.23
-GREY_SHARE = 0.12
-# The other faces of a key that is the copy's only have to be there.
-THERE = 4.0
 # What is compared is what is finer than this, where a photo has least of its own; each pixel counts by how little
 # there is around it, so that hair and edges do not outvote the skin. Pixels, pixels, grey levels.
 DETAIL = 1.0
@@ -99,20 +82,19 @@ def approximate(copy: Carrier, payloads: Sequence[Payload]) -> Approximate:
         ForeignKey: the residual of none of these faces is in the copy.
     """
     rgb = copy.picture.rgb()
-    marks, share = [_Mark(face) for payload in payloads for face in payload.faces], _least_share(copy)
-    for placement, least in _placements(rgb, (payloads[0].width, payloads[0].height), marks):
-        looks = [mark.look(rgb, placement) for mark in marks]
-        if any(look.found(least, share) for look in looks):
+    marks = [_Mark(face) for payload in payloads for face in payload.faces]
+    for placement in _placements(rgb, (payloads[0].width, payloads[0].height), marks):
+        found = [mark for mark in marks if mark.likeness(rgb, placement).enough]
+        if found:
             break
     else:
         raise ForeignKey(
             "the key is another photo's, or too little is left of what protecting added: find a larger or less "
             "compressed copy"
         )
-    found = [(mark, look) for mark, look in zip(marks, looks, strict=True) if look.score >= THERE]
-    region, residual = _residual_in(copy.picture, [mark.face for mark, _ in found], placement)
+    region, residual = _residual_in(copy.picture, [mark.face for mark in found], placement)
     boxes = np.zeros(residual.shape[:2], bool)
-    for mark, _ in found:
+    for mark in found:
         boxes[_box_in(region, mark.face, placement)] = True
     if not boxes.any():  # cropped away, with only the template's edge left
         boxes[:] = True
@@ -121,11 +103,11 @@ def approximate(copy: Carrier, payloads: Sequence[Payload]) -> Approximate:
         error = ABSOLUTE * float(np.sqrt(variance[boxes]).mean())
     else:
         change = -residual
-        error = OF_MISSING * max(0.0, float(np.mean([1 - look.share for _, look in found])))
+        error = OF_MISSING * max(0.0, float(np.mean([1 - mark.look(rgb, placement).share for mark in found])))
     colour = copy.picture.colour().copy()
     area = window(region)
     colour[area] = np.clip(np.rint(colour[area] + change), 0, 255).astype(np.uint8)
-    numbers = tuple(sorted(mark.face.number for mark, _ in found))
+    numbers = tuple(sorted(mark.face.number for mark in found))
     return Approximate(copy.picture.with_colour(colour), numbers, error, scale_of(placement))
 
 
@@ -134,15 +116,7 @@ def is_copy(copy: Carrier, payloads: Sequence[Payload]) -> bool:
     rgb = copy.picture.rgb()
     placement = _resizing(rgb, (payloads[0].width, payloads[0].height))
     faces = [face for payload in payloads for face in payload.faces]
-    share = _least_share(copy)
-    return placement is not None and any(_Mark(face).look(rgb, placement).found(KNOWN, share) for face in faces)
-
-
-def _least_share(copy: Carrier) -> float:
-    """How much of the right key's residual is there at least."""
-    if not isinstance(copy, JpegCarrier | SealedCarrier):
-        return SHARE
-    return GREY_SHARE if copy.picture.colour().shape[2] == 1 else QUANTIZED_SHARE
+    return placement is not None and any(_Mark(face).likeness(rgb, placement).enough for face in faces)
 
 
 # Where the photo lies in the copy.
@@ -155,12 +129,11 @@ def _resizing(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
     return np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2]]) if same else None
 
 
-def _placements(rgb: np.ndarray, size: tuple[int, int], marks: Sequence["_Mark"]) -> Iterator[tuple[np.ndarray, float]]:
-    """Where the photo of `size` (width, height) may lie in the copy, (2, 3) photo -> copy, the likeliest first; and how
-    well a residual has to correlate there."""
+def _placements(rgb: np.ndarray, size: tuple[int, int], marks: Sequence["_Mark"]) -> Iterator[np.ndarray]:
+    """Where the photo of `size` (width, height) may lie in the copy, (2, 3) photo -> copy, the likeliest first."""
     resizing = _resizing(rgb, size)
     if resizing is not None:
-        yield resizing, KNOWN
+        yield resizing
     from veilkey.faces import FaceFinder  # loads dlib, and few copies need it
 
     shown = FaceFinder().find(rgb)
@@ -168,7 +141,7 @@ def _placements(rgb: np.ndarray, size: tuple[int, int], marks: Sequence["_Mark"]
         own = mark.face.transform / 2**FRACTION_BITS
         here, there = (invert(one) @ CENTRE for one in (own, face.transform))
         scale = scale_of(own) / scale_of(face.transform)
-        yield mark.settle(rgb, _scaling(scale, here, there)), SEARCHED
+        yield mark.settle(rgb, _scaling(scale, here, there))
 
 
 @dataclass(frozen=True)
@@ -177,9 +150,6 @@ class _Look:
 
     score: float
     share: float
-
-    def found(self, least: float, share: float) -> bool:
-        return self.score >= least and self.share >= share
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,6 +174,20 @@ class _Mark:
     def step(self, placement: np.ndarray) -> int:
         """So many pixels a side of the copy are averaged: what is compared is no finer than the lattice."""
         return max(1, int(scale_of(placement) * scale_of(self.to_photo)))
+
+    def likeness(self, rgb: np.ndarray, placement: np.ndarray) -> Likeness:
+        """How a copy that lies so shows the face as this key protects it."""
+        step = self.step(placement)
+        to_steps = compose(_shrinking(step), placement)
+        residual, corner = _draw(self.residual, compose(to_steps, self.to_photo))
+        seen, place = _averaged(rgb, step, corner, residual.shape[:2])
+        copy = np.full(residual.shape[:2], np.nan, np.float32)
+        copy[place] = seen[..., 0]
+        x, y, width, height = self.face.region
+        sx, sy = THUMBNAIL / width, THUMBNAIL / height
+        to_thumbnail = np.array([[sx, 0, (0.5 - x) * sx - 0.5], [0, sy, (0.5 - y) * sy - 0.5]])
+        from_here = compose(invert(to_steps), np.array([[1.0, 0, corner[0]], [0, 1.0, corner[1]]]))
+        return compare(self.face.thumbnail, copy, residual[..., 0], compose(to_thumbnail, from_here))
 
     def drawn(self, placement: np.ndarray, step: int) -> tuple[np.ndarray, tuple[int, int]]:
         """The residual's detail (h, w, 3) as a copy that lies so has it, and its corner (x, y) in steps."""
@@ -269,14 +253,25 @@ def _seen(rgb: np.ndarray, step: int, corner: tuple[int, int], shape: Sequence[i
     """The copy's detail, and how much of it is around each pixel, (h, w, 3) float32 each: in steps of so many pixels,
     from a corner (x, y) on; no detail outside the copy."""
     detail, spread = np.zeros((*shape, 3), np.float32), np.ones((*shape, 3), np.float32)
-    left, top = max(0, corner[0]), max(0, corner[1])
-    right, bottom = min(rgb.shape[1] // step, corner[0] + shape[1]), min(rgb.shape[0] // step, corner[1] + shape[0])
-    if left < right and top < bottom:
-        inside = rgb[top * step : bottom * step, left * step : right * step].astype(np.float32)
-        part = _detail(_ycbcr(cv2.resize(inside, (right - left, bottom - top), interpolation=cv2.INTER_AREA)))
-        place = slice(top - corner[1], bottom - corner[1]), slice(left - corner[0], right - corner[0])
+    averaged, place = _averaged(rgb, step, corner, shape)
+    if averaged.size:
+        part = _detail(averaged)
         detail[place], spread[place] = part, np.sqrt(cv2.GaussianBlur(part * part, (0, 0), NEIGHBOURHOOD)) + QUIET
     return detail, spread
+
+
+def _averaged(
+    rgb: np.ndarray, step: int, corner: tuple[int, int], shape: Sequence[int]
+) -> tuple[np.ndarray, tuple[slice, slice]]:
+    """What a copy shows of a part in YCbCr, (h, w, 3) float32, and which rows and columns of the part that is: in steps
+    of so many pixels, from a corner (x, y) on."""
+    left, top = max(0, corner[0]), max(0, corner[1])
+    right, bottom = min(rgb.shape[1] // step, corner[0] + shape[1]), min(rgb.shape[0] // step, corner[1] + shape[0])
+    place = slice(top - corner[1], bottom - corner[1]), slice(left - corner[0], right - corner[0])
+    if left >= right or top >= bottom:
+        return np.empty((0, 0, 3), np.float32), (slice(0), slice(0))
+    inside = rgb[top * step : bottom * step, left * step : right * step].astype(np.float32)
+    return _ycbcr(cv2.resize(inside, (right - left, bottom - top), interpolation=cv2.INTER_AREA)), place
 
 
 def _detail(plane: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import cv2
@@ -32,6 +32,7 @@ from veilkey.recognizers.dlib_resnet import DlibByPort
 from veilkey.recognizers.gradient import load_gradient
 from veilkey.report import FaceReport, report_face
 from veilkey.restorer import take_off_all
+from veilkey.thumbnail import make_thumbnail
 
 # Faces up to so many photo pixels are refined as the file will show them, where the file's format quantizes. The
 # residual of larger ones is so smooth that quantization takes little of it.
@@ -109,6 +110,8 @@ class Protector:
             protected, key, report = self._protect_face(photo.picture, protected, number, face, own, settings)
             keys.append(key)
             reports.append(report)
+        shown = protected.picture.rgb()
+        keys = [replace(key, thumbnail=make_thumbnail(shown[window(key.region)])) for key in keys]
         payload = Payload(
             width=photo.picture.width,
             height=photo.picture.height,

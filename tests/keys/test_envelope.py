@@ -137,14 +137,14 @@ def nested(depth: int) -> object:
     return value
 
 
-HEADER = b'{"typ":"veilkey+jwe","v":2,"enc":"A256GCM"}'
+HEADER = b'{"typ":"veilkey+jwe","v":3,"enc":"A256GCM"}'
 
 REFUSED: list[tuple[str, Change, type[KeyFileError]]] = [
-    ("newer version", protected(v=3), UnsupportedKey),
+    ("newer version", protected(v=4), UnsupportedKey),
     ("early version", protected(v=1), UnsupportedKey),
     ("version 0", protected(v=0), DamagedKey),
     ("version true", protected(v=True), DamagedKey),
-    ("version text", protected(v="2"), DamagedKey),
+    ("version text", protected(v="3"), DamagedKey),
     ("no version", protected(v=None), DamagedKey),
     ("other typ", protected(typ="JOSE+JSON"), DamagedKey),
     ("no typ", protected(typ=None), DamagedKey),
@@ -172,7 +172,7 @@ REFUSED: list[tuple[str, Change, type[KeyFileError]]] = [
     ("faces with a blank", top(protected=encode(HEADER[:-1] + b',"faces":[1, 2]}')), UnsupportedKey),
     ("300 faces", protected(faces=list(range(1, 301))), DamagedKey),
     ("spaced protected", top(protected=encode(HEADER.replace(b",", b", "))), UnsupportedKey),
-    ("protected twice", top(protected=encode(HEADER.replace(b'"v"', b'"v":3,"v"'))), DamagedKey),
+    ("protected twice", top(protected=encode(HEADER.replace(b'"v"', b'"v":4,"v"'))), DamagedKey),
     ("protected a list", top(protected=encode(b"[]")), DamagedKey),
     ("protected nested", top(protected=encode(b"[" * 1500)), DamagedKey),
     ("protected not base64", top(protected="A"), DamagedKey),
@@ -308,7 +308,7 @@ ALTERED: list[tuple[str, Change, type[KeyFileError]]] = [
     ("faces that were not there", protected(faces=[1]), DamagedKey),
     ("other iv", top(iv="A" * 16), DamagedKey),
     ("other tag", top(tag="A" * 22), DamagedKey),
-    ("reordered protected", top(protected=encode(b'{"v":2,"typ":"veilkey+jwe","enc":"A256GCM"}')), DamagedKey),
+    ("reordered protected", top(protected=encode(b'{"v":3,"typ":"veilkey+jwe","enc":"A256GCM"}')), DamagedKey),
     ("other wrapped key", entry(0, encrypted_key="A" * 54), WrongIdentity),
     ("short wrapped key", entry(0, encrypted_key="AAAA"), WrongIdentity),
     ("wrapped key not base64", entry(0, encrypted_key="A" * 53), DamagedKey),

@@ -103,7 +103,7 @@ def test_locks_share_nothing(group: SimpleNamespace) -> None:
 
 def test_describe_tells_what_is_visible(group: SimpleNamespace) -> None:
     shown = keyring.describe(group.key_file)
-    assert (shown.version, shown.enc, shown.file_bytes) == (2, "A256GCM", len(group.key_file))
+    assert (shown.version, shown.enc, shown.file_bytes) == (3, "A256GCM", len(group.key_file))
     assert [lock.faces for lock in shown.locks] == [(1,), (2,), None]
     assert [lock.payload_bytes for lock in shown.locks] == [len(to_bytes(lock.payload)) for lock in group.locks]
     assert [[(entry.alg, entry.p2c) for entry in lock.recipients] for lock in shown.locks] == [
@@ -168,7 +168,7 @@ def test_seal_refuses(group: SimpleNamespace, payload: Payload, part: Part, name
 # What is refused before any work is done.
 
 Change = Callable[[list[Any]], object]
-ONE_WITH = b'{"typ":"veilkey+jwe","v":2,"enc":"A256GCM","faces":[1]}'
+ONE_WITH = b'{"typ":"veilkey+jwe","v":3,"enc":"A256GCM","faces":[1]}'
 
 
 def joined(*jwes: bytes) -> bytes:
@@ -196,7 +196,7 @@ HOSTILE: dict[str, tuple[Change, type[KeyFileError]]] = {
     "a whole one twice": (lambda locks: locks.append(locks[2]), DamagedKey),
     "two with the same face": (lambda locks: locks[1].update(protected=encoded(ONE_WITH)), DamagedKey),
     "a newer version": (
-        lambda locks: locks[1].update(protected=encoded(ONE_WITH.replace(b'"v":2', b'"v":3'))),
+        lambda locks: locks[1].update(protected=encoded(ONE_WITH.replace(b'"v":3', b'"v":4'))),
         UnsupportedKey,
     ),
     "1025 recipients": (lambda locks: locks[2].update(recipients=locks[2]["recipients"] * 1022), DamagedKey),

@@ -23,7 +23,7 @@ def allow_our_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 ALGS = ["A256GCM", "ECDH-ES+A256KW", "PBES2-HS512+A256KW"]
-PROTECTED = json.dumps({"typ": "veilkey+jwe", "v": 2, "enc": "A256GCM"}, separators=(",", ":"))
+PROTECTED = json.dumps({"typ": "veilkey+jwe", "v": 3, "enc": "A256GCM"}, separators=(",", ":"))
 
 
 def passphrase_key(sealed: SimpleNamespace) -> JWK:

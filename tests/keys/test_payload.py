@@ -330,8 +330,8 @@ def test_changing_nothing_is_not_refused(payload: Payload) -> None:
 
 
 def test_a_newer_version_is_named(payload: Payload) -> None:
-    newer = changed(payload, lambda file: file["version"].write_direct(np.array([3], "<u2")))
-    with pytest.raises(UnsupportedKey, match="format 3"):
+    newer = changed(payload, lambda file: file["version"].write_direct(np.array([4], "<u2")))
+    with pytest.raises(UnsupportedKey, match="format 4"):
         from_bytes(newer)
 
 
