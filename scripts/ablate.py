@@ -1,0 +1,191 @@
+"""What does each part bring? Protect with one part left out or put in at a time, and compare.
+
+    python scripts/ablate.py ../shared/data/faces/dev --protocol ../shared/data/faces/dev.json --every 2
+
+Every so manieth probe is protected at standard strength against the recognizers of --target, in each of VARIANTS.
+Prints for each recognizer the share that still match the gallery, at the threshold that strangers' clean photos give
+for FAR 1e-3, and the mean distance beyond that threshold in standard deviations of strangers' distances (higher hides
+better; it tells variants apart long before a rate does); the same after half the size and back; and what is seen of the
+face box. Variants differ by the draw of their secrets, too: the same one moves by about 0.1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import click
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from mask_template.grid import BLOCKS, GROUPS, block_groups
+from mask_template.network import load_tau, predict
+from mask_template.template import Template, choose, superpose
+from mask_template.trim import trim
+from perturbation_gen.refine import Attacked
+from perturbation_gen.scene import Scene
+from veilkey import recognizers
+from veilkey.carriers import Picture, Pixels, read_photo
+from veilkey.evaluation import transforms, visible
+from veilkey.evaluation.protocol import Photo, Protocol, read_protocol
+from veilkey.evaluation.scores import Impostors, compare, templates
+from veilkey.faces import CROP_SIZE, Face, FaceFinder
+from veilkey.faces.geometry import invert
+from veilkey.protector import Protector, Settings
+from veilkey.recognizers import Recognizer
+
+FAR = 1e-3
+TRIMMED = 0.2
+
+
+class WithoutTau(Protector):
+    def _template(self, clean: np.ndarray, landmarks: np.ndarray, secret: bytes) -> Template:
+        groups, looks = block_groups(landmarks), predict(clean)
+        even = dict.fromkeys(GROUPS, 1.0)
+        return superpose([choose(looks[name], groups, even, i, secret) for i, name in enumerate(self._attacked)])
+
+
+class WithoutTemplate(Protector):
+    def _template(self, clean: np.ndarray, landmarks: np.ndarray, secret: bytes) -> Template:
+        """All blocks of the crop, for the first recognizer."""
+        groups = block_groups(landmarks)
+        weights = np.array([load_tau(self._attacked[0])[name] for name in GROUPS], np.float32)[groups]
+        return Template(np.arange(BLOCKS, dtype=np.uint16), np.zeros(BLOCKS, np.uint8), groups, weights)
+
+
+class Trimmed(Protector):
+    """Without the blocks on which the recognizers' gradients at the clean face conflict most."""
+
+    def _template(self, clean: np.ndarray, landmarks: np.ndarray, secret: bytes) -> Template:
+        template = super()._template(clean, landmarks, secret)
+        slopes = []
+        for name in self._attacked:
+            judge, space = self._judges[name], self._spaces[name]
+            to_input = judge.transform(landmarks)
+            seen = _warp(clean, to_input, judge.input_size)
+            own = self._gradients[name](seen, np.zeros(judge.dimension, np.float32))[0]
+            # At the clean face itself the cosine to it is at its top, with no slope: one step aside there is one.
+            aside = seen + np.random.default_rng(0).normal(0, 2, seen.shape).astype(np.float32)
+            embedding = self._gradients[name](aside, np.zeros(judge.dimension, np.float32))[0]
+            away = space.slope(embedding, -space.direction(own))
+            slope = self._gradients[name](aside, away)[1]
+            slopes.append(_warp(slope, invert(to_input), CROP_SIZE))
+        return trim(template, np.stack(slopes), TRIMMED)
+
+
+class WithoutTarget(Protector):
+    def _attack(self, scene: Scene, face: Face, *rest: object) -> list[Attacked]:
+        return [replace(one, target_weight=0.0, arrive=-1.0) for one in super()._attack(scene, face, *rest)]
+
+
+class WithoutGenerator(Protector):
+    """The steps start from nothing, not from the looks and the generator."""
+
+    def _generate(self, clean: np.ndarray, *others: object) -> np.ndarray:
+        return np.zeros_like(next(other for other in others if isinstance(other, Scene)).low)
+
+
+def _warp(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
+    return cv2.warpAffine(image.astype(np.float32), transform, (size, size))
+
+
+@dataclass(frozen=True)
+class Variant:
+    protector: type[Protector] = Protector
+    settings: Settings = field(default_factory=Settings)
+
+
+ONE_PASS = Settings(refine=0)
+VARIANTS = {
+    "as it ships": Variant(),
+    "no tau: all groups weigh 1": Variant(WithoutTau),
+    "no template: all blocks": Variant(WithoutTemplate),
+    f"{TRIMMED:.0%} of the blocks trimmed": Variant(Trimmed),
+    "no target": Variant(WithoutTarget),
+    "no head start": Variant(WithoutGenerator),
+    "--refine 0": Variant(settings=ONE_PASS),
+    "--refine 0, noise of feature pixels": Variant(settings=replace(ONE_PASS, noise="feature-pixels")),
+}
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A recognizer with the galleries' templates (P, D), its threshold at FAR, and strangers' standard deviation."""
+
+    recognizer: Recognizer
+    galleries: np.ndarray
+    threshold: float
+    spread: float
+
+    def beyond(self, embedding: np.ndarray, owner: int) -> float:
+        """How much farther than the threshold an embedding (D,) is from its own gallery; below 0 it matches."""
+        return (float(self.recognizer.distance(embedding, self.galleries[owner])) - self.threshold) / self.spread
+
+
+@click.command()
+@click.argument("faces", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--protocol", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--target", default="all", show_default=True)
+@click.option("--every", default=1, type=click.IntRange(1), show_default=True, help="Only every so manieth probe.")
+def main(faces: Path, protocol: Path | None, target: str, every: int) -> None:
+    read, attacked, finder = read_protocol(faces, protocol), recognizers.targets(target), FaceFinder()
+    judges = {name: judge(recognizers.get(name), finder, read) for name in attacked}
+    names = sorted({photo.person for photo in read.gallery})
+    probes = [photo for photo in read.probes if photo.person in names][::every]
+    click.echo(f"{len(probes)} probes, against {', '.join(attacked)}; FAR {FAR:g}")
+    for title, variant in VARIANTS.items():
+        protector = variant.protector(attacked)
+        rows = []
+        for photo in tqdm(probes, title, mininterval=5):
+            image = read_photo(photo.path).rgb()
+            found = finder.find(image)
+            if not found:
+                continue
+            box = found[0].box
+            settings = replace(variant.settings, faces=(1,))
+            shown = protector.protect(Pixels(Picture(image, "RGB")), settings)[0].picture.rgb()
+            seen = {**visible.face_measures(image, shown, box), **visible.slow_measures(image, shown, box)}
+            beyond = [
+                [
+                    one.beyond(one.recognizer.embed_face(changed, found[0].landmarks), names.index(photo.person))
+                    for one in judges.values()
+                ]
+                for changed in (shown, transforms.get("half")(shown))
+            ]
+            rows.append((beyond, [seen["ssim"], seen["flip"], seen["ssimulacra2"]]))
+        distances = np.array([row[0] for row in rows])
+        click.echo(
+            f"{title}: match {_list((distances[:, 0] < 0).mean(0))}; beyond {_list(distances[:, 0].mean(0))}; "
+            f"half {_list((distances[:, 1] < 0).mean(0))}, {_list(distances[:, 1].mean(0))}; SSIM, FLIP, SSIMULACRA2 "
+            f"{_list(np.mean([row[1] for row in rows], 0), 3)}"
+        )
+
+
+def judge(recognizer: Recognizer, finder: FaceFinder, protocol: Protocol) -> Judge:
+    def embed(photos: Sequence[Photo], title: str) -> np.ndarray:
+        embeddings = []
+        for photo in tqdm(photos, f"{recognizer.name}, {title}", mininterval=5):
+            image = read_photo(photo.path).rgb()
+            found = finder.find(image)
+            unseen = np.full(recognizer.dimension, np.nan)
+            embeddings.append(recognizer.embed_face(image, found[0].landmarks) if found else unseen)
+        return np.stack(embeddings)
+
+    names = sorted({photo.person for photo in protocol.gallery})
+    probes = [photo for photo in protocol.probes if photo.person in names]
+    owners = [np.array([names.index(photo.person) for photo in part]) for part in (protocol.gallery, probes)]
+    galleries = templates(embed(protocol.gallery, "galleries"), owners[0], len(names))
+    clean = embed(probes, "clean probes")
+    impostors = Impostors(recognizer.threshold)
+    compare(recognizer.distance, clean, owners[1], galleries, impostors=impostors)
+    apart = recognizer.distance(clean[:, None], galleries[None])
+    apart = apart[(owners[1][:, None] != np.arange(len(names))) & np.isfinite(apart)]
+    return Judge(recognizer, galleries, impostors.threshold(FAR), float(apart.std()))
+
+
+def _list(values: np.ndarray, digits: int = 2) -> str:
+    return ", ".join(f"{value:.{digits}f}" for value in values)
+
+
+if __name__ == "__main__":
+    main()
