@@ -1,6 +1,7 @@
 """What a photo is to the rest of the program, whatever its format."""
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
@@ -80,9 +81,17 @@ class PhotoFile(Carrier):
             UnreadablePhoto: cut short, hostile, or of a variety that cannot be restored exactly.
         """
 
-    @abstractmethod
     def encode(self) -> bytes:
-        """A file of the same kind that shows `picture`, without any other copy of the faces."""
+        """A file of the same kind that shows `picture`, without any other copy of the faces. Made once, and kept."""
+        return self._encoded
+
+    @cached_property
+    def _encoded(self) -> bytes:
+        return self._encode()
+
+    @abstractmethod
+    def _encode(self) -> bytes:
+        """What `encode` gives."""
 
     @abstractmethod
     def saved(self, protected: bytes) -> bytes:

@@ -66,7 +66,7 @@ class BmpCarrier(PixelCarrier):
         )
         return cls(picture, data, start, stride, bits // 8, places, height > 0, end)
 
-    def encode(self) -> bytes:
+    def _encode(self) -> bytes:
         file = bytearray(memoryview(self.opened)[: self.end])
         picture = self.shown
         rows = _rows(file, self.start, self.stride, picture.height, picture.width, self.depth, self.upwards)

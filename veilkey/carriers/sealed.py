@@ -48,7 +48,7 @@ class SealedCarrier(PixelCarrier):
             )
         return cls(_decode(data, name), data)
 
-    def encode(self) -> bytes:
+    def _encode(self) -> bytes:
         return encode_png(self.shown)
 
     def saved(self, protected: bytes) -> bytes:

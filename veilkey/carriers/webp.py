@@ -59,7 +59,7 @@ class WebpCarrier(PixelCarrier):
         picture = Picture(to_upright(stored, orientation), mode, bodies.get(b"ICCP"))
         return cls(picture, data, chunks, end, orientation)
 
-    def encode(self) -> bytes:
+    def _encode(self) -> bytes:
         return riff.write((kind, self._body(kind, body)) for kind, body, _ in self.chunks)
 
     def saved(self, protected: bytes) -> bytes:

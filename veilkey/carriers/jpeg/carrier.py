@@ -79,11 +79,7 @@ class JpegCarrier(PhotoFile):
         width, height = self._upright_size
         return width, height, "L" if self.coefficients.colour == "L" else "RGB"
 
-    def encode(self) -> bytes:
-        return self._encoded
-
-    @cached_property
-    def _encoded(self) -> bytes:
+    def _encode(self) -> bytes:
         return self.opened if self.changed is None else codec.write(self.opened, self.changed)
 
     def digest(self) -> bytes:

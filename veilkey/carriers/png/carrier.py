@@ -65,7 +65,7 @@ class PngCarrier(PixelCarrier):
             return self.shown.digest()
         return hashlib.sha256(self.shown.digest() + np.ascontiguousarray(self.low).tobytes()).digest()
 
-    def encode(self) -> bytes:
+    def _encode(self) -> bytes:
         # Filters adapted to every row: a few per cent larger than the smallest that zlib makes, in a third of the time.
         encoded = bytes(imagecodecs.png_encode(self._stored(), level=4, strategy=zlib.Z_FILTERED, filter=_ALL_FILTERS))
         ours, _ = png_chunks.parse(encoded, "the picture")

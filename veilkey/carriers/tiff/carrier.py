@@ -99,7 +99,7 @@ class TiffCarrier(PixelCarrier):
             return self.shown.digest()
         return hashlib.sha256(self.shown.digest() + self.low.tobytes()).digest()
 
-    def encode(self) -> bytes:
+    def _encode(self) -> bytes:
         file = bytearray(self.opened)
         offsets, lengths = ([getattr(page, name).copy() for page in self.pages] for name in ("offsets", "lengths"))
         moved, holes = [], []
