@@ -1,5 +1,6 @@
 """Keras models and their gradients as ONNX files. The one place outside training that imports TensorFlow."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def _write(function: tf.types.experimental.PolymorphicFunction, path: Path, halv
         opset=OPSET,
         input_names=[tensor.name for tensor in frozen.inputs],
         output_names=[tensor.name for tensor in frozen.outputs],
-        custom_op_handlers={"DepthwiseConv2dNativeBackpropInput": (_write_depthwise_gradient, [])},
+        custom_op_handlers=_GRADIENTS,
     )
     _rename(model)
     if halve:
@@ -81,32 +82,55 @@ def _fold_shapes(definition: tf.compat.v1.GraphDef, graph: tf.Graph) -> None:
         definition.node.remove(node)
 
 
-def _write_depthwise_gradient(graph: Any, node: Any, *_: object) -> None:
-    """Write the gradient of a depthwise convolution by its input, which tf2onnx lacks: a transposed convolution.
+def _write_convolution_gradient(graph: Any, node: Any, *_: object) -> None:
+    """Write the gradient of a convolution by its input: a transposed convolution. tf2onnx lacks the depthwise one.
 
     Where the stride is 1 that is a convolution with the turned kernel, for which onnxruntime has a faster path.
     """
     constant = node.inputs[1]
     while constant.type == "Identity":
         constant = constant.inputs[0]
-    kernel = constant.get_tensor_value(as_list=False).transpose(2, 3, 0, 1)
+    kernel = constant.get_tensor_value(as_list=False).transpose(2, 3, 0, 1)  # (C, 1, h, w), or (in, out, h, w)
+    groups = len(kernel) if node.type == "DepthwiseConv2dNativeBackpropInput" else 1
     (name, output), (_, _, slope) = (node.name, node.output[0]), node.input
     shape, kind = graph.get_shape(output), graph.get_dtype(output)
     sides, strides = np.array(kernel.shape[2:]), np.array(node.get_attr_value("strides")[1:3])
     spare = (np.array(graph.get_shape(slope)[1:3]) - 1) * strides + sides - shape[1:3]
-    before, after = spare // 2, spare - spare // 2
-    operation = "ConvTranspose"
     if (strides == 1).all():
-        operation, kernel = "Conv", kernel[:, :, ::-1, ::-1]
-        before, after = sides - 1 - before, sides - 1 - after
+        before, after = sides - 1 - spare // 2, sides - 1 - (spare - spare // 2)
+        operation, kernel, more = "Conv", kernel[:, :, ::-1, ::-1], {}
+    else:
+        # Rows that a stride does not reach have no slope.
+        unreached, spare = np.maximum(-spare, 0), np.maximum(spare, 0)
+        before, after = spare // 2, spare - spare // 2
+        operation, more = "ConvTranspose", {"output_padding": unreached.tolist()}
+        kernel = kernel if groups > 1 else kernel.swapaxes(0, 1)
     graph.remove_node(name)
     first = graph.make_node("Transpose", [slope], {"perm": [0, 3, 1, 2]}).output[0]
     weights = graph.make_const(f"{name}__kernel", np.ascontiguousarray(kernel)).output[0]
-    attributes = {"group": len(kernel), "strides": strides.tolist(), "pads": [*before.tolist(), *after.tolist()]}
+    attributes = {"group": groups, "strides": strides.tolist(), "pads": [*before.tolist(), *after.tolist()], **more}
     turned = graph.make_node(operation, [first, weights], attributes).output[0]
     graph.make_node(
         "Transpose", [turned], {"perm": [0, 2, 3, 1]}, name=name, outputs=[output], shapes=[shape], dtypes=[kind]
     )
+
+
+def _write_relu_gradient(graph: Any, node: Any, *_: object) -> None:
+    """Write the gradient of a ReLU, which tf2onnx lacks: what comes back, where the ReLU let something through."""
+    (name, output), (slope, features) = (node.name, node.output[0]), node.input
+    shape, kind = graph.get_shape(output), graph.get_dtype(output)
+    zero = graph.make_const(f"{name}__zero", np.float32(0)).output[0]
+    above = graph.make_node("Greater", [features, zero]).output[0]
+    passes = graph.make_node("Cast", [above], {"to": kind}).output[0]
+    graph.remove_node(name)
+    graph.make_node("Mul", [slope, passes], name=name, outputs=[output], shapes=[shape], dtypes=[kind])
+
+
+_GRADIENTS: dict[str, tuple[Callable[..., None], list[Any]]] = {
+    "Conv2DBackpropInput": (_write_convolution_gradient, []),
+    "DepthwiseConv2dNativeBackpropInput": (_write_convolution_gradient, []),
+    "ReluGrad": (_write_relu_gradient, []),
+}
 
 
 def _rename(model: onnx.ModelProto) -> None:

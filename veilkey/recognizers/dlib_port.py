@@ -8,7 +8,7 @@ from keras import ops
 
 from veilkey.recognizers.dlib_resnet import DlibResNet, weights_file
 from veilkey.recognizers.dlib_weights import Layer, read_layers
-from veilkey.recognizers.port_layers import convolve, dense, depthwise, max_pool_3_2, mean, relu, spare_the_remapper
+from veilkey.recognizers.port_layers import convolve, dense, depthwise, max_pool_3_2, mean, spare_the_remapper
 
 MEAN_RGB = (122.782, 117.001, 104.298)
 # Filters of each residual block, and whether it halves the resolution.
@@ -25,7 +25,7 @@ def build(batch_size: int | None = None) -> keras.Model:
     layers = iter(read_layers(weights_file()))
     image = keras.Input((size, size, 3), batch_size=batch_size)
     x = (image - ops.convert_to_tensor(np.array(MEAN_RGB, "float32"))) / 256.0
-    x = relu(_convolve(x, layers, 32, 7, stride=2))
+    x = ops.relu(_convolve(x, layers, 32, 7, stride=2))
     x = max_pool_3_2(x)
     for filters, down in BLOCKS:
         x = _block(x, layers, filters, down)
@@ -35,13 +35,13 @@ def build(batch_size: int | None = None) -> keras.Model:
 
 
 def _block(x: keras.KerasTensor, layers: Iterator[Layer], filters: int, down: bool) -> keras.KerasTensor:
-    y = relu(_convolve(x, layers, filters, 3, stride=2 if down else 1))
+    y = ops.relu(_convolve(x, layers, filters, 3, stride=2 if down else 1))
     y = _convolve(y, layers, filters, 3, stride=1)
     if down:
         x = _average_pool_2(x)
     # dlib adds maps of different size as if the smaller ones were filled up with zeros.
     height, width, depth = (max(a, b) for a, b in zip(x.shape[1:], y.shape[1:], strict=True))
-    return relu(_fill(x, height, width, depth) + _fill(y, height, width, depth))
+    return ops.relu(_fill(x, height, width, depth) + _fill(y, height, width, depth))
 
 
 def _fill(x: keras.KerasTensor, height: int, width: int, depth: int) -> keras.KerasTensor:

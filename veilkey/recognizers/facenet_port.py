@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from keras import KerasTensor
+from keras import KerasTensor, ops
 
 from veilkey.recognizers.facenet import FaceNet
 from veilkey.recognizers.port_layers import (
@@ -17,7 +17,6 @@ from veilkey.recognizers.port_layers import (
     dense,
     max_pool_3_2,
     mean,
-    relu,
     spare_the_remapper,
 )
 from veilkey.recognizers.store import model_file
@@ -37,13 +36,13 @@ def build(batch_size: int | None = None) -> keras.Model:
     x = _convolve(x, weights, "Conv2d_4a_3x3", padding="valid")
     x = _convolve(x, weights, "Conv2d_4b_3x3", stride=2, padding="valid")
     for number in range(1, 6):
-        x = relu(_residual(x, weights, f"Repeat/block35_{number}"))
+        x = ops.relu(_residual(x, weights, f"Repeat/block35_{number}"))
     x = concatenate([*_branches(x, weights, "Mixed_6a"), max_pool_3_2(x)])
     for number in range(1, 11):
-        x = relu(_residual(x, weights, f"Repeat_1/block17_{number}"))
+        x = ops.relu(_residual(x, weights, f"Repeat_1/block17_{number}"))
     x = concatenate([*_branches(x, weights, "Mixed_7a"), max_pool_3_2(x)])
     for number in range(1, 6):
-        x = relu(_residual(x, weights, f"Repeat_2/block8_{number}"))
+        x = ops.relu(_residual(x, weights, f"Repeat_2/block8_{number}"))
     x = mean(_residual(x, weights, "Block8"))
     # Batch normalisation is part of the graph's convolutions already, but not of its dense layer: without a scale, with
     # an epsilon of 0.001.
@@ -67,7 +66,7 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
 def _convolve(
     x: KerasTensor, weights: dict[str, np.ndarray], name: str, stride: int = 1, padding: str = "same"
 ) -> KerasTensor:
-    return relu(convolve(x, weights[f"{name}/weights"], weights[f"{name}/Conv2D_bn_offset"], stride, padding))
+    return ops.relu(convolve(x, weights[f"{name}/weights"], weights[f"{name}/Conv2D_bn_offset"], stride, padding))
 
 
 def _residual(x: KerasTensor, weights: dict[str, np.ndarray], block: str) -> KerasTensor:

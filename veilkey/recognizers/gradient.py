@@ -9,7 +9,7 @@ from mask_template.runtime import session
 from veilkey.models import cache_folder
 
 # Raised whenever the port or the exporter changes what the file holds, so that old files in caches are not used.
-EXPORT_VERSION = 2
+EXPORT_VERSION = 3
 
 
 class Gradient:

@@ -1,7 +1,7 @@
 """Layers with given weights that the ports are built of: exact, and written so that their gradients can be exported.
 
-See export.py. ReLU and PReLU multiply by a slope that counts as constant, pooling and joining are splits, sums and
-pairwise maxima, and no operation has a gradient that ONNX lacks. Maps are (N, height, width, channels).
+PReLU multiplies by a slope that counts as constant, pooling and joining are splits, sums and pairwise maxima, and no
+operation has a gradient that ONNX lacks and export.py does not write. Maps are (N, height, width, channels).
 """
 
 from collections.abc import Sequence
@@ -66,10 +66,6 @@ def dense(x: KerasTensor, weights: np.ndarray, bias: np.ndarray) -> KerasTensor:
     y = layer(x)
     layer.set_weights([weights, bias])
     return y
-
-
-def relu(x: KerasTensor) -> KerasTensor:
-    return x * ops.stop_gradient(ops.cast(x > 0, "float32"))
 
 
 def prelu(x: KerasTensor, slope: np.ndarray) -> KerasTensor:

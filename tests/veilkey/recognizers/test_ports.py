@@ -137,7 +137,7 @@ def test_max_pooling(size: tuple[int, int]) -> None:
     assert np.allclose(found, slope, atol=1e-6)
 
 
-def test_joining_and_activations() -> None:
+def test_joining_and_prelu() -> None:
     random = np.random.default_rng(4)
     x = random.normal(0, 1, (2, 3, 4, 5)).astype(np.float32)
     slope = random.normal(0, 1, 5).astype(np.float32)
@@ -145,10 +145,10 @@ def test_joining_and_activations() -> None:
     assert np.array_equal(
         port_layers.concatenate([ops.convert_to_tensor(part) for part in parts]), np.concatenate(parts, -1)
     )
-    assert np.array_equal(port_layers.relu(x), np.maximum(x, 0))
     assert np.allclose(port_layers.prelu(x, slope), np.where(x > 0, x, slope * x), atol=1e-6)
 
 
+@pytest.mark.parametrize("outputs", [None, 6])
 @pytest.mark.parametrize(
     ("size", "side", "stride", "padding"),
     [
@@ -160,11 +160,19 @@ def test_joining_and_activations() -> None:
         (7, 7, 1, "valid"),
     ],
 )
-def test_depthwise_gradients_are_exported(size: int, side: int, stride: int, padding: str, tmp_path: Path) -> None:
+def test_gradients_of_convolutions_are_exported(
+    size: int, side: int, stride: int, padding: str, outputs: int | None, tmp_path: Path
+) -> None:
+    """Depthwise ones where `outputs` is None; each with a ReLU behind it."""
     random = np.random.default_rng(5)
-    kernel, bias = random.normal(0, 1, (side, side, 4)), random.normal(0, 1, 4)
     image = keras.Input((size, size, 4), batch_size=1)
-    model = keras.Model(image, port_layers.depthwise(image, kernel, bias, stride, padding))
+    if outputs:
+        kernel, bias = random.normal(0, 1, (side, side, 4, outputs)), random.normal(0, 1, outputs)
+        y = port_layers.convolve(image, kernel, bias, stride, padding)
+    else:
+        kernel, bias = random.normal(0, 1, (side, side, 4)), random.normal(0, 1, 4)
+        y = port_layers.depthwise(image, kernel, bias, stride, padding)
+    model = keras.Model(image, ops.relu(y))
     x, v = (random.normal(0, 1, tensor.shape).astype(np.float32) for tensor in (model.inputs[0], model.outputs[0]))
     export_gradient(model, tmp_path / "gradient.onnx")
     values, found = session(tmp_path / "gradient.onnx").run(None, {"crop": x, "v": v})
