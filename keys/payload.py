@@ -30,7 +30,7 @@ MAX_FACES = 256
 MAX_RECOGNIZERS = 64
 MAX_TRANSFORM = 2**40  # keeps every product with a pixel's coordinate inside 64 bits
 MAX_LATTICE_SIDE = 512
-THUMBNAIL = 32  # pixels a side
+THUMBNAIL = 64  # pixels a side
 MAX_TEMPLATE = 2**20  # blocks, all faces together
 MAX_LATTICE = 64 * 2**20  # values, all faces together: every face of 256 may have 256x256x3
 MAX_HELD = 2**20  # positions, all faces together
@@ -90,7 +90,7 @@ class FaceKey:
     tau: float32 (n,), its weight, finite.
     lattice: int8 (h, w, c), c 1 or 3, sides at most 512 and at most the region's.
     held: uint32 (n,), strictly increasing: positions that the residual leaves alone. The carrier says what it counts.
-    thumbnail: uint8 (32, 32), the region of the protected photo in grey, by which a changed copy of it is told
+    thumbnail: uint8 (64, 64), the region of the protected photo in grey, by which a changed copy of it is told
         from other photos; 0 as long as there is no protected photo.
 
     Raises ValueError when a field is not as said here.

@@ -32,7 +32,7 @@ def payload() -> Payload:
                 tau=rng.normal(0, 1e30, blocks).astype(np.float32),
                 lattice=rng.integers(-128, 128, shape).astype(np.int8) * (rng.random(shape) < 0.1),
                 held=np.array(held, np.uint32),
-                thumbnail=rng.integers(0, 256, (32, 32)).astype(np.uint8),
+                thumbnail=rng.integers(0, 256, (64, 64)).astype(np.uint8),
             )
         )
     return Payload(
