@@ -1,7 +1,8 @@
 """What a key still gives of a copy that was recompressed, resized or cropped: an estimate, never the original.
 
 The residual is known, and the copy is the original plus that residual, resampled and perhaps quantized. So the residual
-is found in the copy by correlation, and taken off at the copy's own resolution.
+is found in the copy by correlation, and taken off at the copy's own resolution, where the key's thumbnail of the face
+says that this is the photo and that its noise is on it.
 """
 
 import io

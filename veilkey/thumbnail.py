@@ -15,8 +15,9 @@ from veilkey.faces.geometry import compose, scale_of
 FINER = 4  # samples a side that make a pixel
 # A copy is the key's where so much of its face is told by the thumbnail, and so much of what protecting changed is
 # there. On 21 faces of 48 to 256 pixels in JPEG 30 to 90, halved and cropped copies: of the right key's change 0.71 or
-# more was there, of an unprotected photo's at most 0.1; another photo is told to at most 0.3. Of another key of the
-# same photo as much is there as the two are alike: 0.35 in the mean, and rarely more than 0.6.
+# more was there (0.57 in copies both halved and compressed), of an unprotected photo's at most 0.1; another photo is
+# told to at most 0.3. Of another key of the same photo as much is there as the two are alike: 0.35 in the mean, and
+# rarely more than 0.6.
 ALIKE = 0.9
 PRESENT = 0.65
 # Share of a face that has to be seen.
