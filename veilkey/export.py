@@ -15,6 +15,9 @@ from veilkey.files import write_new
 
 OPSET = 17
 
+Handler = tuple[Callable[..., None], list[Any]]
+"""How tf2onnx is told to write an operation: a function of graph and node, and operations of ONNX that stand for it."""
+
 
 def export_network(model: keras.Model, path: Path) -> None:
     """Write `model` with the batch size it was built for; inputs and outputs keep their order."""
@@ -40,10 +43,15 @@ def export_gradient(model: keras.Model, path: Path) -> None:
         gradient = tape.gradient(embedding, crop, output_gradients=v)
         return tf.identity(embedding, name="embedding"), tf.identity(gradient, name="gradient")
 
-    _write(tf.function(run, input_signature=signature), path)
+    _write(tf.function(run, input_signature=signature), path, handlers=_GRADIENTS)
 
 
-def _write(function: tf.types.experimental.PolymorphicFunction, path: Path, halve: bool = False) -> None:
+def _write(
+    function: tf.types.experimental.PolymorphicFunction,
+    path: Path,
+    halve: bool = False,
+    handlers: dict[str, Handler] | None = None,
+) -> None:
     frozen = convert_variables_to_constants_v2(function.get_concrete_function())
     graph = frozen.graph.as_graph_def()
     _fold_shapes(graph, frozen.graph)
@@ -53,7 +61,7 @@ def _write(function: tf.types.experimental.PolymorphicFunction, path: Path, halv
         opset=OPSET,
         input_names=[tensor.name for tensor in frozen.inputs],
         output_names=[tensor.name for tensor in frozen.outputs],
-        custom_op_handlers=_GRADIENTS,
+        custom_op_handlers=handlers,
     )
     _rename(model)
     if halve:
@@ -126,7 +134,7 @@ def _write_relu_gradient(graph: Any, node: Any, *_: object) -> None:
     graph.make_node("Mul", [slope, passes], name=name, outputs=[output], shapes=[shape], dtypes=[kind])
 
 
-_GRADIENTS: dict[str, tuple[Callable[..., None], list[Any]]] = {
+_GRADIENTS: dict[str, Handler] = {
     "Conv2DBackpropInput": (_write_convolution_gradient, []),
     "DepthwiseConv2dNativeBackpropInput": (_write_convolution_gradient, []),
     "ReluGrad": (_write_relu_gradient, []),
