@@ -106,17 +106,14 @@ def _write_convolution_gradient(graph: Any, node: Any, *_: object) -> None:
     spare = (np.array(graph.get_shape(slope)[1:3]) - 1) * strides + sides - shape[1:3]
     if (strides == 1).all():
         before, after = sides - 1 - spare // 2, sides - 1 - (spare - spare // 2)
-        operation, kernel, more = "Conv", kernel[:, :, ::-1, ::-1], {}
+        operation, kernel = "Conv", kernel[:, :, ::-1, ::-1]
     else:
-        # Rows that a stride does not reach have no slope.
-        unreached, spare = np.maximum(-spare, 0), np.maximum(spare, 0)
         before, after = spare // 2, spare - spare // 2
-        operation, more = "ConvTranspose", {"output_padding": unreached.tolist()}
-        kernel = kernel if groups > 1 else kernel.swapaxes(0, 1)
+        operation, kernel = "ConvTranspose", kernel if groups > 1 else kernel.swapaxes(0, 1)
     graph.remove_node(name)
     first = graph.make_node("Transpose", [slope], {"perm": [0, 3, 1, 2]}).output[0]
     weights = graph.make_const(f"{name}__kernel", np.ascontiguousarray(kernel)).output[0]
-    attributes = {"group": groups, "strides": strides.tolist(), "pads": [*before.tolist(), *after.tolist()], **more}
+    attributes = {"group": groups, "strides": strides.tolist(), "pads": [*before.tolist(), *after.tolist()]}
     turned = graph.make_node(operation, [first, weights], attributes).output[0]
     graph.make_node(
         "Transpose", [turned], {"perm": [0, 2, 3, 1]}, name=name, outputs=[output], shapes=[shape], dtypes=[kind]

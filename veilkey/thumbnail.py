@@ -14,10 +14,10 @@ from veilkey.faces.geometry import compose, scale_of
 
 FINER = 4  # samples a side that make a pixel
 # A copy is the key's where so much of its face is told by the thumbnail, and so much of what protecting changed is
-# there. On 21 faces of 48 to 256 pixels in JPEG 30 to 90, halved and cropped copies: of the right key's change 0.71 or
-# more was there (0.57 in copies both halved and compressed), of an unprotected photo's at most 0.1; another photo is
-# told to at most 0.3. Of another key of the same photo as much is there as the two are alike: 0.35 in the mean, and
-# rarely more than 0.6.
+# there. On 21 faces of `train` and a portrait, as JPEG 30 to 90 and halved: of the right key's change 0.71 or more was
+# there (0.57 in copies both halved and compressed), in an unprotected photo 0.12 at most; of another photo 0.25 at most
+# is told. Of another key of the same photo about as much is there as the two are alike, 0.35 in the mean and now and
+# then 0.6; in a halved copy of a small face up to 0.9, so that such a key is taken for the right one there.
 ALIKE = 0.9
 PRESENT = 0.65
 # Share of a face that has to be seen.
