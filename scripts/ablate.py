@@ -9,7 +9,6 @@ better; it tells variants apart long before a rate does); the same after half th
 face box. Variants differ by the draw of their secrets, too: the same one moves by about 0.15.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,12 +27,11 @@ from perturbation_gen.scene import Scene
 from veilkey import recognizers
 from veilkey.carriers import Picture, Pixels, read_photo
 from veilkey.evaluation import transforms, visible
-from veilkey.evaluation.protocol import Photo, Protocol, read_protocol
-from veilkey.evaluation.scores import Impostors, compare, templates
+from veilkey.evaluation.enrolled import enrol
+from veilkey.evaluation.protocol import read_protocol
 from veilkey.faces import CROP_SIZE, Face, FaceFinder
 from veilkey.faces.geometry import invert
 from veilkey.protector import Protector, Settings
-from veilkey.recognizers import Recognizer
 
 FAR = 1e-3
 TRIMMED = 0.2
@@ -110,20 +108,6 @@ VARIANTS = {
 }
 
 
-@dataclass(frozen=True)
-class Judge:
-    """A recognizer with the galleries' templates (P, D), its threshold at FAR, and strangers' standard deviation."""
-
-    recognizer: Recognizer
-    galleries: np.ndarray
-    threshold: float
-    spread: float
-
-    def beyond(self, embedding: np.ndarray, owner: int) -> float:
-        """How much farther than the threshold an embedding (D,) is from its own gallery; below 0 it matches."""
-        return (float(self.recognizer.distance(embedding, self.galleries[owner])) - self.threshold) / self.spread
-
-
 @click.command()
 @click.argument("faces", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--protocol", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -131,15 +115,14 @@ class Judge:
 @click.option("--every", default=1, type=click.IntRange(1), show_default=True, help="Only every so manieth probe.")
 def main(faces: Path, protocol: Path | None, target: str, every: int) -> None:
     read, attacked, finder = read_protocol(faces, protocol), recognizers.targets(target), FaceFinder()
-    judges = {name: judge(recognizers.get(name), finder, read) for name in attacked}
-    names = sorted({photo.person for photo in read.gallery})
-    probes = [photo for photo in read.probes if photo.person in names][::every]
+    judges = [enrol(recognizers.get(name), finder, read, FAR) for name in attacked]
+    probes = range(0, len(judges[0].probes), every)
     click.echo(f"{len(probes)} probes, against {', '.join(attacked)}; FAR {FAR:g}")
     for title, variant in VARIANTS.items():
         protector = variant.protector(attacked)
         rows = []
-        for photo in tqdm(probes, title, mininterval=5):
-            image = read_photo(photo.path).rgb()
+        for probe in tqdm(probes, title, mininterval=5):
+            image = read_photo(judges[0].probes[probe].path).rgb()
             found = finder.find(image)
             if not found:
                 continue
@@ -148,10 +131,7 @@ def main(faces: Path, protocol: Path | None, target: str, every: int) -> None:
             shown = protector.protect(Pixels(Picture(image, "RGB")), settings)[0].picture.rgb()
             seen = {**visible.face_measures(image, shown, box), **visible.slow_measures(image, shown, box)}
             beyond = [
-                [
-                    one.beyond(one.recognizer.embed_face(changed, found[0].landmarks), names.index(photo.person))
-                    for one in judges.values()
-                ]
+                [one.beyond(one.recognizer.embed_face(changed, found[0].landmarks), probe) for one in judges]
                 for changed in (shown, transforms.get("half")(shown))
             ]
             rows.append((beyond, [seen["ssim"], seen["flip"], seen["ssimulacra2"]]))
@@ -161,28 +141,6 @@ def main(faces: Path, protocol: Path | None, target: str, every: int) -> None:
             f"half {_list((distances[:, 1] < 0).mean(0))}, {_list(distances[:, 1].mean(0))}; SSIM, FLIP, SSIMULACRA2 "
             f"{_list(np.mean([row[1] for row in rows], 0), 3)}"
         )
-
-
-def judge(recognizer: Recognizer, finder: FaceFinder, protocol: Protocol) -> Judge:
-    def embed(photos: Sequence[Photo], title: str) -> np.ndarray:
-        embeddings = []
-        for photo in tqdm(photos, f"{recognizer.name}, {title}", mininterval=5):
-            image = read_photo(photo.path).rgb()
-            found = finder.find(image)
-            unseen = np.full(recognizer.dimension, np.nan)
-            embeddings.append(recognizer.embed_face(image, found[0].landmarks) if found else unseen)
-        return np.stack(embeddings)
-
-    names = sorted({photo.person for photo in protocol.gallery})
-    probes = [photo for photo in protocol.probes if photo.person in names]
-    owners = [np.array([names.index(photo.person) for photo in part]) for part in (protocol.gallery, probes)]
-    galleries = templates(embed(protocol.gallery, "galleries"), owners[0], len(names))
-    clean = embed(probes, "clean probes")
-    impostors = Impostors(recognizer.threshold)
-    compare(recognizer.distance, clean, owners[1], galleries, impostors=impostors)
-    apart = recognizer.distance(clean[:, None], galleries[None])
-    apart = apart[(owners[1][:, None] != np.arange(len(names))) & np.isfinite(apart)]
-    return Judge(recognizer, galleries, impostors.threshold(FAR), float(apart.std()))
 
 
 def _list(values: np.ndarray, digits: int = 2) -> str:

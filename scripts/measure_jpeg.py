@@ -21,9 +21,9 @@ from veilkey.carriers import Carrier, Picture, Pixels, open_photo, read_photo
 from veilkey.carriers.noise import window
 from veilkey.errors import NoFace
 from veilkey.evaluation import transforms
+from veilkey.evaluation.enrolled import embed_first, enrol
 from veilkey.evaluation.intervals import People
 from veilkey.evaluation.protocol import read_protocol
-from veilkey.evaluation.scores import Impostors, compare, templates
 from veilkey.faces import FaceFinder
 from veilkey.protector import Protector, Settings
 
@@ -38,26 +38,12 @@ WAYS = ("as a JPEG", "as pixels")
 @click.option("--protocol", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--every", default=1, type=click.IntRange(1), show_default=True, help="Only every so manieth probe.")
 def main(faces: Path, protocol: Path | None, every: int) -> None:
-    read = read_protocol(faces, protocol)
-    judge, finder, protector = recognizers.get("dlib"), FaceFinder(), Protector(("dlib",))
-
-    def embed(image: np.ndarray) -> np.ndarray:
-        found = finder.find(image)
-        return judge.embed_face(image, found[0].landmarks) if found else np.full(judge.dimension, np.nan)
-
-    known = np.stack([embed(read_photo(photo.path).rgb()) for photo in tqdm(read.gallery, "gallery", mininterval=5)])
-    names = sorted({photo.person for photo in read.gallery})
-    gallery = templates(known, np.array([names.index(photo.person) for photo in read.gallery]), len(names))
-    probes = [photo for photo in read.probes if photo.person in names]
-    clean = np.stack([embed(read_photo(photo.path).rgb()) for photo in tqdm(probes, "clean probes", mininterval=5)])
-    owners = np.array([names.index(photo.person) for photo in probes])
-    impostors = Impostors(judge.threshold)
-    genuine = compare(judge.distance, clean, owners, gallery, impostors=impostors)
-    threshold = impostors.threshold(FAR)
-
+    finder, protector = FaceFinder(), Protector(("dlib",))
+    enrolled = enrol(recognizers.get("dlib"), finder, read_protocol(faces, protocol), FAR)
+    probes = enrolled.probes
     chosen = np.arange(0, len(probes), every)
     people = People([probes[i].person for i in chosen])
-    before = people.share(genuine.match(threshold)[chosen])
+    before = people.share(enrolled.clean.match(enrolled.threshold)[chosen])
     click.echo(f"{len(chosen)} probes, FAR {FAR:g}; clean: {before['value']:.3f}")
     for kind, (quality, sampling) in KINDS.items():
         hits: dict[tuple[str, bool], list[bool]] = {(way, again): [] for way in WAYS for again in (False, True)}
@@ -70,8 +56,8 @@ def main(faces: Path, protocol: Path | None, every: int) -> None:
             for way, photo in zip(WAYS, (original, Pixels(Picture(original.picture.rgb(), "RGB"))), strict=True):
                 shown, box = protect(protector, photo)
                 for again in (False, True):
-                    moved = embed(transforms.get("jpeg75")(shown) if again else shown)
-                    hits[way, again].append(bool(judge.distance(moved, gallery[owners[i]]) < threshold))
+                    moved = transforms.get("jpeg75")(shown) if again else shown
+                    hits[way, again].append(enrolled.beyond(embed_first(enrolled.recognizer, finder, moved), i) < 0)
                 if box is not None:
                     seen[way].append(ssim(original.picture.rgb()[box], shown[box]))
         click.echo(f"quality {kind}, {buffer.tell()} bytes the last one")
