@@ -61,7 +61,10 @@ class Attacked:
         return float(self.distance(self.space.place(embedding), self.space.place(self.own_embedding)))
 
     def pull(self, embedding: np.ndarray) -> np.ndarray:
-        """Where an embedding (D,) should go."""
+        """Where an embedding (D,) should go: away from the clean face and to the target; from far enough away, to the
+        target alone, or whoever pushes it away from where it is then would find it falling back."""
+        if self.travelled(embedding) >= self.leave:
+            return self.space.slope(embedding, self.target)
         return pull(embedding, self.own, self.target, self.space, self.target_weight)
 
     def satisfied(self, embedding: np.ndarray) -> bool:

@@ -1,6 +1,5 @@
 """The synthetic identity that the secret draws: a mixture of training identities, the same for every recognizer."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +9,6 @@ import numpy as np
 from mask_template.randomness import stream
 
 MIXED = 4
-CANDIDATES = 16
-"""So many mixtures a secret draws for a face, to take the one that lies farthest from it."""
 LARGEST = 0.5
 """Nobody's share of a mixture is larger, so that no face is steered onto one real person."""
 TARGET_WEIGHT = 0.7
@@ -62,18 +59,6 @@ def draw_mixture(secret: bytes, identities: int) -> np.ndarray:
     """Weights (identities,) float32 of the identity that a secret draws: four people, their shares flat Dirichlet
     under the condition that none exceeds LARGEST."""
     return random_mixture(stream(secret, "identity"), identities)
-
-
-def draw_farthest(secret: bytes, spaces: Sequence[IdentitySpace], own: Sequence[np.ndarray]) -> np.ndarray:
-    """Of CANDIDATES mixtures that a face's secret draws, the one whose identity all recognizers together find farthest.
-
-    Leaving one's own identity and nearing another are then more nearly one way, so that the second costs less of the
-    first. own: unit vector (D,) to the clean face, for each of `spaces`.
-    """
-    random = stream(secret, "identity")
-    mixtures = [random_mixture(random, len(spaces[0].identities)) for _ in range(CANDIDATES)]
-    near = [sum(float(s.target(mixture) @ o) for s, o in zip(spaces, own, strict=True)) for mixture in mixtures]
-    return mixtures[int(np.argmin(near))]
 
 
 def random_mixture(random: np.random.Generator, identities: int) -> np.ndarray:

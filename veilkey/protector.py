@@ -20,7 +20,7 @@ from perturbation_gen.lattice import expand, headroom, lattice_shape
 from perturbation_gen.noise import SIZE, draw_noise
 from perturbation_gen.refine import Attacked, mute, refine
 from perturbation_gen.scene import Scene, make_gate
-from perturbation_gen.target import TARGET_WEIGHT, draw_farthest, draw_mixture, load_space
+from perturbation_gen.target import TARGET_WEIGHT, draw_mixture, load_space
 from veilkey import recognizers
 from veilkey.carriers import Carrier, Picture
 from veilkey.carriers.noise import window
@@ -225,11 +225,7 @@ class Protector:
             inputs.append(compose(judge.transform(face.landmarks), invert(to_lattice)))
             seen = cv2.warpAffine(scene.image, inputs[-1], (judge.input_size, judge.input_size))
             embeddings.append(self._gradients[name](seen, np.zeros(judge.dimension, np.float32))[0])
-        if pseudonym:
-            mixture = draw_mixture(pseudonym, len(spaces[0].identities))
-        else:
-            own = [space.direction(embedding) for space, embedding in zip(spaces, embeddings, strict=True)]
-            mixture = draw_farthest(secret, spaces, own)
+        mixture = draw_mixture(pseudonym or secret, len(spaces[0].identities))
         return [
             Attacked(
                 gradient=self._gradients[name],

@@ -39,7 +39,7 @@ class _Veilkey(Method):
     refine: ClassVar[int | None] = None
     """Gradient steps; None for as many as the program takes unless it is told."""
     uses_attacked = True
-    version = 2
+    version = 3
 
     def settings(self, sample: Sample) -> "Settings":
         """What to protect a photo with."""
