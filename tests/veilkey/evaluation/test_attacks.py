@@ -259,6 +259,7 @@ def test_average_cancels_what_differs(ground: Ground, monkeypatch: pytest.Monkey
     error = {name: np.abs(each.astype(float) - image).mean() for name, each in {**made, "one": one}.items()}
     assert error["published"] < 0.4 * error["one"]
     assert error["averaged"] == pytest.approx(error["one"], rel=0.15)
+    assert error["once"] > 1.2 * error["one"]
 
 
 class TestPurifier:
