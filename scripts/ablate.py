@@ -9,6 +9,7 @@ better; it tells variants apart long before a rate does); the same after half th
 face box. Variants differ by the draw of their secrets, too: the same one moves by about 0.15.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import click
 import cv2
 import numpy as np
+from fit_sigma import WithSigma
 from tqdm import tqdm
 
 from mask_template.grid import BLOCKS, GROUPS, block_groups
@@ -35,6 +37,8 @@ from veilkey.protector import Protector, Settings
 
 FAR = 1e-3
 TRIMMED = 0.2
+SIGMA = {"eyes": 0.833, "brows": 0.812, "nose": 0.799, "mouth": 0.979, "contour": 1.0, "other": 0.802}
+"""What the chimp optimization algorithm found in `scripts/fit_sigma.py` on train."""
 
 
 class WithoutTau(Protector):
@@ -72,6 +76,11 @@ class Trimmed(Protector):
         return trim(template, np.stack(slopes), TRIMMED)
 
 
+class ByChimps(WithSigma):
+    def __init__(self, attacked: Sequence[str]) -> None:
+        super().__init__(attacked, SIGMA)
+
+
 class WithoutTarget(Protector):
     def _attack(self, scene: Scene, face: Face, *rest: object) -> list[Attacked]:
         return [replace(one, target_weight=0.0, arrive=-1.0) for one in super()._attack(scene, face, *rest)]
@@ -101,6 +110,7 @@ VARIANTS = {
     "no tau: all groups weigh 1": Variant(WithoutTau),
     "no template: all blocks": Variant(WithoutTemplate),
     f"{TRIMMED:.0%} of the blocks trimmed": Variant(Trimmed),
+    "sigma by feature group, as ChOA sets it": Variant(ByChimps),
     "no target": Variant(WithoutTarget),
     "no head start": Variant(WithoutGenerator),
     "--refine 0": Variant(settings=ONE_PASS),

@@ -182,7 +182,7 @@ class Protector:
         region = (x0, y0, x1 - x0, y1 - y0)
         mask = mask_in_photo(template.blocks, transform, region)
         to_lattice = _to_lattice(region)
-        scene = _scene(original, photo, face, region, mask, to_lattice)
+        scene = self._scene(original, photo, face, region, mask, to_lattice)
         attacked = self._attack(scene, face, to_lattice, secret, settings.pseudonym)
         residual = self._generate(clean, landmarks, template, face, attacked, scene, to_lattice, secret, settings)
         taken, random = 0, stream(secret, "refine")
@@ -213,6 +213,40 @@ class Protector:
         groups, looks = block_groups(landmarks), predict(clean)
         return superpose(
             [choose(looks[name], groups, load_tau(name), i, secret) for i, name in enumerate(self._attacked)]
+        )
+
+    def _scene(
+        self,
+        original: Picture,
+        photo: Carrier,
+        face: Face,
+        region: tuple[int, int, int, int],
+        mask: np.ndarray,
+        to_lattice: np.ndarray,
+    ) -> Scene:
+        pixels = photo.picture.colour()[window(region)]
+        rows, columns = lattice_shape(region[2], region[3])
+        small = _shrink(pixels, (rows, columns))
+        low, high = headroom(pixels, mask, (rows, columns))
+        if original is not photo.picture:
+            # Where noise of another face lies already, this one's must fit without it, too: they come off in any order.
+            clean_low, clean_high = headroom(original.colour()[window(region)], mask, (rows, columns))
+            low, high = np.maximum(low, clean_low), np.minimum(high, clean_high)
+        x, y, width, height = face.box
+        corners = map_points(to_lattice, np.array([[x - 0.5, y - 0.5], [x + width - 0.5, y + height - 0.5]]))
+        (left, top), (right, bottom) = np.clip(np.rint(corners + 0.5), 0, [columns, rows]).astype(int)
+
+        def settle(lattice: np.ndarray) -> np.ndarray:
+            residual = expand(lattice.astype(np.int8), region[2], region[3]) * mask[..., None]
+            return _shrink(photo.seen(region, residual).astype(np.float32), (rows, columns))
+
+        return Scene(
+            image=np.ascontiguousarray(np.broadcast_to(small, (rows, columns, 3)), np.float32),
+            gate=make_gate(mask, (rows, columns)),
+            low=low.astype(np.float32),
+            high=high.astype(np.float32),
+            box=(slice(top, bottom), slice(left, right)),
+            settle=settle if photo.quantizes and mask.size <= SETTLED else None,
         )
 
     def _attack(
@@ -283,40 +317,6 @@ def _to_lattice(region: tuple[int, int, int, int]) -> np.ndarray:
     rows, columns = lattice_shape(width, height)
     sx, sy = columns / width, rows / height
     return np.array([[sx, 0, (0.5 - x) * sx - 0.5], [0, sy, (0.5 - y) * sy - 0.5]])
-
-
-def _scene(
-    original: Picture,
-    photo: Carrier,
-    face: Face,
-    region: tuple[int, int, int, int],
-    mask: np.ndarray,
-    to_lattice: np.ndarray,
-) -> Scene:
-    pixels = photo.picture.colour()[window(region)]
-    rows, columns = lattice_shape(region[2], region[3])
-    small = _shrink(pixels, (rows, columns))
-    low, high = headroom(pixels, mask, (rows, columns))
-    if original is not photo.picture:
-        # Where noise of another face lies already, this face's must fit without it, too: they come off in any order.
-        clean_low, clean_high = headroom(original.colour()[window(region)], mask, (rows, columns))
-        low, high = np.maximum(low, clean_low), np.minimum(high, clean_high)
-    x, y, width, height = face.box
-    corners = map_points(to_lattice, np.array([[x - 0.5, y - 0.5], [x + width - 0.5, y + height - 0.5]]))
-    (left, top), (right, bottom) = np.clip(np.rint(corners + 0.5), 0, [columns, rows]).astype(int)
-
-    def settle(lattice: np.ndarray) -> np.ndarray:
-        residual = expand(lattice.astype(np.int8), region[2], region[3]) * mask[..., None]
-        return _shrink(photo.seen(region, residual).astype(np.float32), (rows, columns))
-
-    return Scene(
-        image=np.ascontiguousarray(np.broadcast_to(small, (rows, columns, 3)), np.float32),
-        gate=make_gate(mask, (rows, columns)),
-        low=low.astype(np.float32),
-        high=high.astype(np.float32),
-        box=(slice(top, bottom), slice(left, right)),
-        settle=settle if photo.quantizes and mask.size <= SETTLED else None,
-    )
 
 
 def _shrink(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
