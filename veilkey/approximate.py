@@ -84,10 +84,14 @@ def approximate(copy: Carrier, payloads: Sequence[Payload]) -> Approximate:
     """
     rgb = copy.picture.rgb()
     marks = [_Mark(face) for payload in payloads for face in payload.faces]
+    told = 0.0
     for placement in _placements(rgb, (payloads[0].width, payloads[0].height), marks):
-        found = [mark for mark in marks if mark.likeness(rgb, placement).enough]
+        looks = [mark.likeness(rgb, placement) for mark in marks]
+        # Where a face was told better in another place, and its change was not there, this place is a wrong one.
+        found = [mark for mark, look in zip(marks, looks, strict=True) if look.enough and look.alike >= told]
         if found:
             break
+        told = max(told, *(look.alike for look in looks))
     else:
         raise ForeignKey(
             "the key is another photo's, or too little is left of what protecting added: find a larger or less "
