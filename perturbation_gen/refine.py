@@ -37,7 +37,8 @@ class Attacked:
     gradient: (input, v) -> (embedding, J^T v). to_input: (2, 3) lattice -> aligned input of `size` pixels.
     own_embedding: (D,) of the clean face by the same port. target: (D,) unit vector. distance: the recognizer's.
     leave: distance that a protected face should keep from its clean one; arrive: cosine to the target it should reach.
-    target_weight: how much nearing the target counts against leaving.
+    target_weight: how much nearing the target counts against leaving. meets: faces meet at the target, as under a
+    pseudonym; they come nearer to it where leaving goes on counting.
     """
 
     gradient: Gradient
@@ -50,6 +51,7 @@ class Attacked:
     leave: float
     arrive: float
     target_weight: float = TARGET_WEIGHT
+    meets: bool = False
 
     @property
     def own(self) -> np.ndarray:
@@ -63,7 +65,7 @@ class Attacked:
     def pull(self, embedding: np.ndarray) -> np.ndarray:
         """Where an embedding (D,) should go: away from the clean face and to the target; from far enough away, to the
         target alone, or whoever pushes it away from where it is then would find it falling back."""
-        if self.travelled(embedding) >= self.leave:
+        if not self.meets and self.travelled(embedding) >= self.leave:
             return self.space.slope(embedding, self.target)
         return pull(embedding, self.own, self.target, self.space, self.target_weight)
 

@@ -272,6 +272,7 @@ class Protector:
                 leave=LEAVE * self._judges[name].threshold,
                 arrive=MEET if pseudonym else ARRIVE,
                 target_weight=MEET_WEIGHT if pseudonym else TARGET_WEIGHT,
+                meets=bool(pseudonym),
             )
             for name, space, to_input, embedding in zip(self._attacked, spaces, inputs, embeddings, strict=True)
         ]
