@@ -15,10 +15,10 @@ from veilkey.faces.geometry import compose, scale_of
 FINER = 4  # samples a side that make a pixel
 # A copy is the key's where so much of its face is told by the thumbnail, and so much of what protecting changed is
 # there. On 12 faces of `train` and a portrait, as JPEG 30 to 90, halved, cropped and scaled: of the right key's change
-# 0.70 or more was there and 0.98 of the face was told; of an unprotected photo's change 0.12 at most, but where it is
-# looked for in a wrong place, up to all of it, and then 0.963 of the face. Of another key of the same photo about as
-# much is there as the two are alike, 0.35 in the mean and now and then 0.6; in a halved copy of a small face up to 0.9,
-# so that such a key is taken for the right one there.
+# 0.70 or more was there (0.57 in one copy both halved and compressed) and 0.98 of the face was told; of an unprotected
+# photo's change 0.12 at most, but where it is looked for in a wrong place, up to all of it, and then 0.963 of the face.
+# Of another key of the same photo about as much is there as the two are alike, some 0.3 in the mean and now and then
+# 0.6; in a halved copy of a small face up to 0.9, so that such a key is taken for the right one there.
 ALIKE = 0.97
 PRESENT = 0.65
 # Share of a face that has to be seen.

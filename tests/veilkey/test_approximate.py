@@ -108,7 +108,7 @@ def test_an_unprotected_copy_is_refused(name: str, protected: SimpleNamespace) -
 @pytest.fixture(scope="module")
 def second_key(portrait: np.ndarray, protected: SimpleNamespace) -> Payload:
     """Of the same portrait, protected again: of eight such keys the one least like the first. Both lead away from the
-    same face, and are alike by some 0.4; those that are more alike than most cannot be told apart in a small copy."""
+    same face, and are alike by some 0.3; those that are more alike than most cannot be told apart in a small copy."""
     first = protected.payload.faces[0].lattice.astype(float)
 
     def alike(payload: Payload) -> float:
