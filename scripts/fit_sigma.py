@@ -72,7 +72,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Residual:
-    """What was added to a face: the key, and the photo's window (h, w, 3) float32 and its residual, (h, w, C)."""
+    """What was added to a face: its key, and the residual over the key's region, `values` (h, w, C) float32."""
 
     known: Known
     key: FaceKey

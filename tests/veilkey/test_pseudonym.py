@@ -85,8 +85,8 @@ def followed(shared_faces: Path) -> SimpleNamespace:
 
     people = [sorted((shared_faces / "train" / name).glob("*_0.jpg"))[:2] for name in ("Adam_Sandler", "Alma_Powell")]
     photos = [[read_photo(path).rgb() for path in days] for days in people]
-    # A study whose identities lie well away from these two people. One in a few lies near them or out of reach, and
-    # then protect warns.
+    # A study whose identities lie well for these two people. One in a few lies near a person, of which protect warns,
+    # or out of reach, of which nothing does.
     key = bytes([1]) * 32
     made = [[protect(photo, f"P{number}", key) for photo in days] for number, days in enumerate(photos)]
     return SimpleNamespace(
