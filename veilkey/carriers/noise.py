@@ -1,5 +1,6 @@
 """A face's noise from its key, and the XOR that puts it on pixels and takes it off."""
 
+import cv2
 import numpy as np
 
 from keys.payload import FaceKey
@@ -31,8 +32,7 @@ def face_residual(face: FaceKey) -> tuple[np.ndarray, np.ndarray]:
     """Residual (h, w, C) int16, 0 outside the template, and mask (h, w) bool over the face's region."""
     mask = mask_in_photo(face.blocks, face.transform, face.region)
     residual = expand(face.lattice, face.region[2], face.region[3])
-    residual *= mask[..., None]
-    return residual, mask
+    return cv2.copyTo(residual, mask.view(np.uint8)).reshape(residual.shape), mask
 
 
 def window(region: tuple[int, int, int, int]) -> tuple[slice, slice]:

@@ -56,7 +56,7 @@ class Grid:
         plane = np.zeros(((rows.stop - rows.start) * high, (columns.stop - columns.start) * wide), bool)
         top, left = region[1] - rows.start * high, region[0] - columns.start * wide
         plane[top : top + region[3], left : left + region[2]] = mask
-        return np.asarray(plane.reshape(rows.stop - rows.start, high, -1, wide).any((1, 3)))
+        return _any(plane, high, wide)
 
     def change(self, region: tuple[int, int, int, int], residual: np.ndarray) -> np.ndarray:
         """The change (rows, columns, 8, 8) int32 of the blocks over a region by a residual (h, w, C) int16 in it."""
@@ -67,7 +67,7 @@ class Grid:
         )
         for part, samples in self._samples(region, residual):
             blocks = samples.reshape(-1, SIDE, samples.shape[1] // SIDE, SIDE).transpose(0, 2, 1, 3)
-            busy = blocks.any((2, 3))
+            busy = _any(samples != 0, SIDE, SIDE)
             exact = (blocks[busy].reshape(-1, SIDE * SIDE) @ _FORWARD).astype(np.int64).reshape(-1, SIDE, SIDE)
             changes[part][busy] = (2 * exact + divisor) // (2 * divisor)
         return changes
@@ -100,6 +100,12 @@ class Grid:
             lines = reduce(np.add, [plane[row::y_step] for row in range(y_step)])
             sums = reduce(np.add, [lines[:, column::x_step] for column in range(x_step)])
             yield slice(first - rows.start, last - rows.start), sums
+
+
+def _any(plane: np.ndarray, high: int, wide: int) -> np.ndarray:
+    """Which of the blocks of `high` x `wide` in a plane (H, W) bool hold anything: (H / high, W / wide) bool."""
+    lines = plane.reshape(-1, high, plane.shape[1]).any(1)  # whole lines first: several times as fast as all at once
+    return lines.reshape(len(lines), -1, wide).any(2)
 
 
 def to_rgb(planes: list[np.ndarray], colour: str) -> np.ndarray:
