@@ -241,6 +241,7 @@ KINDS: dict[str, Callable[[np.ndarray], bytes]] = {
     "rgba.webp": lambda p: _pillow(_alpha(p), "WEBP", lossless=True, exact=True),
     "rgb.bmp": lambda p: _pillow(p, "BMP"),
     "grey.bmp": lambda p: _pillow(p, "BMP", "L"),
+    "palette.bmp": lambda p: _pillow(np.asarray(Image.fromarray(p).quantize(256).convert("RGB")), "BMP", "P"),
     "lossy.webp": lambda p: _pillow(p, "WEBP", quality=90),
     "photo.heic": _heif,
     "photo.avif": lambda p: _pillow(p, "AVIF", quality=90),

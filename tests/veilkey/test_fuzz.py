@@ -34,7 +34,7 @@ FORMATS = {
     "PNG": ["rgb.png", "palette.png", "interlaced.png", "rgba16.png", "clear-colour.png"],
     "TIFF": ["grey.tiff", "lzw.tiff", "deflate.tiff", "tiled.tiff", "pages.tiff", "big.tiff"],
     "WebP": ["rgb.webp", "rgba.webp"],
-    "BMP": ["rgb.bmp", "grey.bmp"],
+    "BMP": ["rgb.bmp", "grey.bmp", "palette.bmp"],
     "sealed": ["lossy.webp", "photo.heic", "photo.avif"],
 }
 NUMBERS = [0, 1, 2, 8, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0xFFFF, 0x1_0000, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF]

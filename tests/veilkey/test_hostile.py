@@ -38,7 +38,7 @@ CUT = [
     *("camera.jpg", "progressive.jpg", "grey.jpg", "views.mpo"),
     *("rgb.png", "palette.png", "interlaced16.png"),
     *("rgb.tiff", "lzw.tiff", "tiled.tiff", "pages.tiff", "big.tiff"),
-    *("rgba.webp", "lossy.webp", "rgb.bmp", "photo.heic", "photo.avif"),
+    *("rgba.webp", "lossy.webp", "rgb.bmp", "palette.bmp", "photo.heic", "photo.avif"),
 ]
 
 

@@ -61,6 +61,7 @@ MATRIX = {
     "rgba.webp": (8, "RGBA", False),
     "rgb.bmp": (8, "RGB", True),
     "grey.bmp": (8, "L", True),
+    "palette.bmp": (8, "RGB", True),
     "lossy.webp": (8, "RGB", True),
     "photo.heic": (8, "RGB", True),
     "photo.avif": (8, "RGB", True),
