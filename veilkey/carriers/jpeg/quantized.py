@@ -104,8 +104,9 @@ class Grid:
 
 def _any(plane: np.ndarray, high: int, wide: int) -> np.ndarray:
     """Which of the blocks of `high` x `wide` in a plane (H, W) bool hold anything: (H / high, W / wide) bool."""
-    lines = plane.reshape(-1, high, plane.shape[1]).any(1)  # whole lines first: several times as fast as all at once
-    return lines.reshape(len(lines), -1, wide).any(2)
+    # Whole lines first, which is several times as fast as all at once.
+    lines = np.logical_or.reduce(plane.reshape(-1, high, plane.shape[1]), 1)
+    return np.asarray(np.logical_or.reduce(lines.reshape(len(lines), -1, wide), 2))
 
 
 def to_rgb(planes: list[np.ndarray], colour: str) -> np.ndarray:
