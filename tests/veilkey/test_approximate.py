@@ -105,6 +105,21 @@ def test_an_unprotected_copy_is_refused(name: str, protected: SimpleNamespace) -
         approximate(open_photo(file_of(change(protected.original), quality)), [protected.payload])
 
 
+def test_a_place_that_fits_worse_than_one_refused_is_wrong(
+    protected: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = np.random.default_rng(0).normal(0, 12, protected.image.shape)
+    worse = np.clip(protected.image + noise, 0, 255).astype(np.uint8)
+    both = open_photo(file_of(np.concatenate([protected.original, worse], 1), None))
+    left, right = (np.array([[1.0, 0, x], [0, 1.0, 0]]) for x in (0, worse.shape[1]))
+    monkeypatch.setattr("veilkey.approximate._placements", lambda *_: iter([right]))
+    assert approximate(both, [protected.payload]).faces == (1,)
+    # A search that led from the unprotected face to such a place would have found something in its hair or its coat.
+    monkeypatch.setattr("veilkey.approximate._placements", lambda *_: iter([left, right]))
+    with pytest.raises(ForeignKey):
+        approximate(both, [protected.payload])
+
+
 @pytest.fixture(scope="module")
 def second_key(portrait: np.ndarray, protected: SimpleNamespace) -> Payload:
     """Of the same portrait, protected again: of eight such keys the one least like the first. Both lead away from the
