@@ -5,8 +5,10 @@ import os
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +21,11 @@ from PIL import Image, ImageCms
 ROOT = Path(__file__).parents[1]
 SHARED_FACES = ROOT.parent / "shared" / "data" / "faces"
 PASSPHRASE = "correct horse battery staple"
+# What opening a hostile file may cost: processor time, and memory with the program around it.
+SECONDS = 2.0
+MEMORY = 500 * 2**20
+# What a process holds that has not opened anything yet.
+PROGRAM = 100 * 2**20
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +52,29 @@ def shared_faces() -> Path:
     if not SHARED_FACES.is_dir():
         pytest.skip(f"no face photos: {SHARED_FACES} is not there")
     return SHARED_FACES
+
+
+@pytest.fixture(scope="session")
+def bounded() -> Callable[[], AbstractContextManager[None]]:
+    """A block that may take 2 s of processor time and, with the program around it, 500 MB: `with bounded(): ...`."""
+
+    def status(name: str) -> int:
+        lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        return int(lines[name].split()[0]) * 1024
+
+    @contextmanager
+    def measure() -> Iterator[None]:
+        try:
+            Path("/proc/self/clear_refs").write_text("5")  # the peak is what is held now, from here on
+        except OSError:
+            pytest.skip("cannot measure memory through /proc")
+        held, start = status("VmRSS"), time.process_time()
+        yield
+        seconds, grown = time.process_time() - start, status("VmHWM") - held
+        assert seconds < SECONDS, f"{seconds:.1f} s of processor time"
+        assert grown < MEMORY - PROGRAM, f"{grown >> 20} MB"
+
+    return measure
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,10 +4,8 @@ import io
 import struct
 import subprocess
 import sys
-import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,11 +17,6 @@ from click.testing import CliRunner
 from PIL import Image
 
 from veilkey.cli import main
-
-SECONDS = 2.0
-MEMORY = 500 * 2**20
-# What a process holds that has not opened anything yet.
-PROGRAM = 100 * 2**20
 
 # `ru_maxrss` of a child starts from what its parent held before it became another program, so the child tells itself.
 COMMAND = """
@@ -86,29 +79,6 @@ def veilkey_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
         return SimpleNamespace(code=done.exit_code, output=done.stdout, error=done.stderr)
 
     return run
-
-
-@pytest.fixture(scope="session")
-def bounded() -> Callable[[], AbstractContextManager[None]]:
-    """A block that may take 2 s of processor time and, with the program around it, 500 MB: `with bounded(): ...`."""
-
-    def status(name: str) -> int:
-        lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-        return int(lines[name].split()[0]) * 1024
-
-    @contextmanager
-    def measure() -> Iterator[None]:
-        try:
-            Path("/proc/self/clear_refs").write_text("5")  # the peak is what is held now, from here on
-        except OSError:
-            pytest.skip("cannot measure memory through /proc")
-        held, start = status("VmRSS"), time.process_time()
-        yield
-        seconds, grown = time.process_time() - start, status("VmHWM") - held
-        assert seconds < SECONDS, f"{seconds:.1f} s of processor time"
-        assert grown < MEMORY - PROGRAM, f"{grown >> 20} MB"
-
-    return measure
 
 
 def _pillow(pixels: np.ndarray, kind: str, mode: str = "", **options: object) -> bytes:
