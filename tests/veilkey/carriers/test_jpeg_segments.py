@@ -148,6 +148,7 @@ EDITS = {
     "a slot that is none": (lambda s: [*s[:-1], Segment(DQT, b"\4" + b"\7" * 64), s[-1]], "quantization"),
     "step 0": (lambda s: [Segment(DQT, x.payload[:9] + b"\0" + x.payload[10:]) if x.marker == DQT else x for x in s],
                "quantization"),
+    "step 0 for no channel": (lambda s: [*s[:-1], Segment(DQT, b"\3" + b"\7" * 63 + b"\0"), s[-1]], "quantization"),
     "scan header cut": (
         lambda s: [replace(x, payload=x.payload[:-1]) if x.marker == SOS else x for x in s],
         "scan header",

@@ -153,8 +153,9 @@ def quantization_tables(segments: Iterable[Segment]) -> dict[int, np.ndarray]:
     """Slot -> table (8, 8) uint16 in natural order, of every DQT segment.
 
     Raises:
-        UnreadablePhoto: cut short, or a slot is filled twice with different tables.
+        UnreadablePhoto: cut short, a step is 0, or a slot is filled twice with different tables.
     """
+    damaged = UnreadablePhoto(f"the JPEG's quantization tables are damaged: get it again, or {_SAVE_IT_ANEW}")
     tables: dict[int, np.ndarray] = {}
     for segment in segments:
         rest = segment.payload if segment.marker == DQT else b""
@@ -162,10 +163,12 @@ def quantization_tables(segments: Iterable[Segment]) -> dict[int, np.ndarray]:
             wide, slot = rest[0] >> 4, rest[0] & 15
             size = 128 if wide else 64
             if wide > 1 or slot > 3 or len(rest) < 1 + size:
-                raise UnreadablePhoto(f"the JPEG's quantization tables are damaged: get it again, or {_SAVE_IT_ANEW}")
+                raise damaged
             values = np.empty(64, np.uint16)
             values[ZIGZAG] = np.frombuffer(rest[1 : 1 + size], ">u2" if wide else np.uint8)
             table = values.reshape(8, 8)
+            if not table.all():  # also one that no channel uses: libjpeg reads it, and does not write it
+                raise damaged
             if not np.array_equal(tables.setdefault(slot, table), table):
                 raise UnreadablePhoto(f"the JPEG changes its quantization tables between scans: {_SAVE_IT_ANEW}")
             rest = rest[1 + size :]
@@ -327,5 +330,5 @@ def _check_scans(segments: list[Segment], frame: Frame) -> None:
 def _check_quantization(segments: list[Segment], frame: Frame) -> None:
     tables = quantization_tables(segments)
     for component in frame.components:
-        if component.table not in tables or not tables[component.table].all():
+        if component.table not in tables:
             raise UnreadablePhoto(f"the JPEG's quantization tables are damaged: get it again, or {_SAVE_IT_ANEW}")
