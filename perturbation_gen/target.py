@@ -9,8 +9,8 @@ import numpy as np
 from mask_template.randomness import stream
 
 MIXED = 4
-LARGEST = 0.5
-"""Nobody's share of a mixture is larger, so that no face is steered onto one real person."""
+LARGEST = 2.0
+"""Nobody's share of a mixture is more even shares than this, so that no face is steered onto one real person."""
 TARGET_WEIGHT = 0.7
 """How much nearing the target counts against leaving the own identity; more arrives nearer, less leaves farther."""
 IDENTITIES_FILE = Path(__file__).parent / "weights" / "identities.h5"
@@ -55,19 +55,19 @@ def load_space(recognizer: str) -> IdentitySpace:
         return IdentitySpace(mean, identities, bool(group.attrs["angular"]))
 
 
-def draw_mixture(secret: bytes, identities: int) -> np.ndarray:
-    """Weights (identities,) float32 of the identity that a secret draws: four people, their shares flat Dirichlet
-    under the condition that none exceeds LARGEST."""
-    return random_mixture(stream(secret, "identity"), identities)
+def draw_mixture(secret: bytes, identities: int, mixed: int = MIXED) -> np.ndarray:
+    """Weights (identities,) float32 of the identity that a secret draws: of so many people, their shares flat Dirichlet
+    under the condition that none exceeds LARGEST / `mixed`."""
+    return random_mixture(stream(secret, "identity"), identities, mixed)
 
 
-def random_mixture(random: np.random.Generator, identities: int) -> np.ndarray:
+def random_mixture(random: np.random.Generator, identities: int, mixed: int = MIXED) -> np.ndarray:
     """As `draw_mixture`, from any generator."""
     mixture = np.zeros(identities, np.float32)
-    people = random.choice(identities, MIXED, replace=False)
+    people = random.choice(identities, mixed, replace=False)
     while True:
-        shares = random.dirichlet(np.ones(MIXED))
-        if shares.max() <= LARGEST:
+        shares = random.dirichlet(np.ones(mixed))
+        if shares.max() <= LARGEST / mixed:
             mixture[people] = shares
             return mixture
 

@@ -41,9 +41,11 @@ SETTLED = 600 * 600
 # clean face, and this near (cosine) to the secret's identity.
 LEAVE = 1.3
 ARRIVE = 0.3
-# Faces that are to match each other under a pseudonym come nearer to their identity, whose pull counts for more.
+# Faces that are to match each other under a pseudonym come nearer to their identity, whose pull counts for more. It
+# mixes more people than others do, or who comes so near would be taken for one of them.
 MEET = 0.8
 MEET_WEIGHT = 2.0
+MEET_MIXED = 8
 # How much of the generator's colour refinement starts from: tinted eyes and brows are what people notice first.
 COLOUR = 0.25
 
@@ -259,7 +261,8 @@ class Protector:
             inputs.append(compose(judge.transform(face.landmarks), invert(to_lattice)))
             seen = cv2.warpAffine(scene.image, inputs[-1], (judge.input_size, judge.input_size))
             embeddings.append(self._gradients[name](seen, np.zeros(judge.dimension, np.float32))[0])
-        mixture = draw_mixture(pseudonym or secret, len(spaces[0].identities))
+        people = len(spaces[0].identities)
+        mixture = draw_mixture(pseudonym, people, MEET_MIXED) if pseudonym else draw_mixture(secret, people)
         return [
             Attacked(
                 gradient=self._gradients[name],

@@ -163,7 +163,7 @@ def test_no_mixture_leans_on_one_person() -> None:
     mixtures = np.stack([draw_mixture(number.to_bytes(SECRET_BYTES, "little"), 200) for number in range(4000)])
     assert np.all(np.count_nonzero(mixtures, axis=1) == MIXED)
     assert np.allclose(mixtures.sum(1), 1, atol=1e-6)
-    assert 0.49 < mixtures.max() <= LARGEST
+    assert 0.49 < mixtures.max() <= LARGEST / MIXED
     # Still everybody's turn, and every size of share: a person is in 80 of 4,000, give or take five deviations.
     drawn = np.count_nonzero(mixtures, axis=0)
     assert 35 < drawn.min() and drawn.max() < 125

@@ -93,6 +93,7 @@ class Pseudonym(_Veilkey):
 
     name = "veilkey-pseudonym"
     title = "veilkey, standard, pseudonym"
+    version = 4
     strength = "standard"
 
     def settings(self, sample: Sample) -> "Settings":
