@@ -95,14 +95,16 @@ def refine(
             changed = scene.apply(residual)
             arrived, back = travel(changed, random)
             asked = [opinion for opinion in opinions if step % 2 == 0 or not opinion.satisfied]
-            for answer in [pool.submit(o.ask, arrived, _view(o.one, random), back) for o in asked]:
+            answers = [pool.submit(o.ask, arrived, _view(o.one, random), back) for o in asked]
+            # While they look.
+            whole, visible = ssim_with_gradient(scene.image, changed)
+            face = ssim(scene.image[scene.box], changed[scene.box])
+            for answer in answers:
                 answer.result()
             calm = calm + 1 if step and all(opinion.satisfied for opinion in opinions) else 0
             if calm >= CALM:
                 return residual, step
             wish = sum(weight * opinion.slope for weight, opinion in zip(_weights(opinions), opinions, strict=True))
-            whole, visible = ssim_with_gradient(scene.image, changed)
-            face = ssim(scene.image[scene.box], changed[scene.box])
             used = (1 - min(whole, face)) / (1 - budget.ssim)
             if used > 1:
                 # Back to the budget, taking the loss of similarity as quadratic in the amplitude.
