@@ -10,7 +10,7 @@ from mask_template.randomness import stream
 
 MIXED = 4
 LARGEST = 2.0
-"""Nobody's share of a mixture is more even shares than this, so that no face is steered onto one real person."""
+"""Nobody has more than so many times an even share of a mixture: no face is steered onto one real person."""
 TARGET_WEIGHT = 0.7
 """How much nearing the target counts against leaving the own identity; more arrives nearer, less leaves farther."""
 IDENTITIES_FILE = Path(__file__).parent / "weights" / "identities.h5"

@@ -42,7 +42,7 @@ SETTLED = 600 * 600
 LEAVE = 1.3
 ARRIVE = 0.3
 # Faces that are to match each other under a pseudonym come nearer to their identity, whose pull counts for more. It
-# mixes more people than others do, or who comes so near would be taken for one of them.
+# mixes more people than others do, so that it leans less on each of them.
 MEET = 0.8
 MEET_WEIGHT = 2.0
 MEET_MIXED = 8

@@ -21,7 +21,7 @@ from veilkey.api import as_picture, protector
 from veilkey.carriers import Pixels, encode_png, read_photo
 from veilkey.errors import UsageError
 from veilkey.faces import FaceFinder
-from veilkey.protector import Settings
+from veilkey.protector import MEET_MIXED, Settings
 from veilkey.pseudonym import MAX_CODE, pseudonym_of, read_pseudonym
 from veilkey.recognizers.dlib_resnet import DlibResNet
 
@@ -46,11 +46,13 @@ def test_the_code_as_people_type_it(study_key: Path) -> None:
 
 def test_every_code_and_every_study_draw_another_identity() -> None:
     mixtures = [
-        tuple(draw_mixture(pseudonym_of(f"P{person}", bytes([number]) * 32), 200).tolist())
+        tuple(draw_mixture(pseudonym_of(f"P{person}", bytes([number]) * 32), 200, MEET_MIXED).tolist())
         for number in range(5)
         for person in range(100)
     ]
     assert len(set(mixtures)) == len(mixtures)
+    assert max(map(max, mixtures)) <= 0.25
+    assert all(np.count_nonzero(mixture) == 8 for mixture in mixtures)
 
 
 @pytest.mark.parametrize("code", ["", "  ", "x" * (MAX_CODE + 1), "a\nb", "a\0b", "\udcff", "a\u200bb"])

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from veilkey.carriers import bmp_palette, parts
-from veilkey.carriers.bmp_palette import FILE_HEADER
+from veilkey.carriers.bmp_palette import FILE_HEADER, stride_of
 from veilkey.carriers.limits import check_size
 from veilkey.carriers.picture import Picture
 from veilkey.carriers.pixels import PixelCarrier
@@ -53,7 +53,7 @@ class BmpCarrier(PixelCarrier):
         if bits not in (1, 4, 8, 24, 32) or compression != _RGB and (bits, compression) != (32, _BITFIELDS):
             raise UnreadablePhoto(f"{name}: BMP of {bits} bits or compressed is not supported: save it with 24 bits")
         places = _channels(data, header, bits, compression, name)
-        stride = -(-width * bits // 32) * 4
+        stride = stride_of(width, bits)
         size, top = stride * abs(height), FILE_HEADER + header
         if not top <= start <= len(data) - size:
             raise UnreadablePhoto(f"{name}: cut short: get the file again")

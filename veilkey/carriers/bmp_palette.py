@@ -13,7 +13,7 @@ def spelled_out(data: bytes, width: int, height: int, profile: slice) -> bytes:
     """A file with 24 bits a pixel that shows the same, without what follows picture and profile. A colour that the
     palette lacks is black."""
     head, kept, bits = bytearray(data[: _head_size(data)]), data[profile], _bits(data)
-    body = np.zeros((height, _stride(width, 24)), np.uint8)
+    body = np.zeros((height, stride_of(width, 24)), np.uint8)
     body[:, : width * 3] = _palette(data)[_indices(_rows(data, width, height), bits)[:, :width]].reshape(height, -1)
     struct.pack_into("<I", head, 2, len(head) + body.size + len(kept))
     struct.pack_into("<I", head, _START, len(head))
@@ -47,7 +47,7 @@ def _packed(head: bytes, pixels: np.ndarray) -> np.ndarray:
     """Rows (H, stride) uint8 of places in the palette of `head`."""
     bits, (height, width) = _bits(head), pixels.shape[:2]
     colours, first = np.unique(_numbers(_palette(head)), return_index=True)
-    stride = _stride(width, bits)
+    stride = stride_of(width, bits)
     indices = np.zeros((height, stride * 8 // bits), np.uint8)
     for start in range(0, height, _ROWS):
         wanted = _numbers(pixels[start : start + _ROWS])
@@ -86,13 +86,14 @@ def _head_size(data: bytes) -> int:
     return FILE_HEADER + int(struct.unpack_from("<I", data, FILE_HEADER)[0])
 
 
-def _stride(width: int, bits: int) -> int:
+def stride_of(width: int, bits: int) -> int:
+    """Bytes of a row, which are filled up to a multiple of 4."""
     return -(-width * bits // 32) * 4
 
 
 def _rows(data: bytes, width: int, height: int) -> np.ndarray:
     (start,) = struct.unpack_from("<I", data, _START)
-    stride = _stride(width, _bits(data))
+    stride = stride_of(width, _bits(data))
     return np.frombuffer(data, np.uint8, stride * height, start).reshape(height, stride)
 
 

@@ -32,6 +32,7 @@ def face_residual(face: FaceKey) -> tuple[np.ndarray, np.ndarray]:
     """Residual (h, w, C) int16, 0 outside the template, and mask (h, w) bool over the face's region."""
     mask = mask_in_photo(face.blocks, face.transform, face.region)
     residual = expand(face.lattice, face.region[2], face.region[3])
+    # What is not copied is 0.
     return cv2.copyTo(residual, mask.view(np.uint8)).reshape(residual.shape), mask
 
 
