@@ -1,6 +1,8 @@
 """Photos as people have them, where the parts of a file begin, and what opening one, or a command on it, costs."""
 
 import io
+import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import tifffile
 from click.testing import CliRunner
 from PIL import Image
 
+from veilkey.carriers import read_photo
 from veilkey.cli import main
 
 # `ru_maxrss` of a child starts from what its parent held before it became another program, so the child tells itself.
@@ -31,6 +34,14 @@ finally:
     with open(sys.argv[1], "w") as file:
         print(usage.ru_utime + usage.ru_stime, int(lines["VmHWM"].split()[0]) * 1024, file=file)
 """
+
+
+@pytest.fixture
+def folder(tmp_path: Path, key_pair: SimpleNamespace) -> Path:
+    """An empty folder but for alice.pem and alice.pub.pem."""
+    for path in (key_pair.private, key_pair.public):
+        shutil.copy(path, tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +88,25 @@ def veilkey_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception
         return SimpleNamespace(code=done.exit_code, output=done.stdout, error=done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def there_and_back(veilkey_here: Callable[..., SimpleNamespace], folder: Path) -> Callable[..., None]:
+    """Protects a photo in `folder` and restores it, by the command; the file has to come back.
+
+    there_and_back(name, expected, *options): expected, the protected photo's name.
+    """
+
+    def run(name: str, expected: str, *options: str) -> None:
+        done = veilkey_here("protect", f"./{name}", "-r", "alice.pub.pem", "--refine", "0", *options)
+        assert done.code == 0, done.error
+        assert all(line.startswith("veilkey: warning: ") for line in done.error.splitlines()), done.error
+        assert read_photo(folder / expected).digest() != read_photo(folder / name).digest()
+        back = veilkey_here("restore", f"./{expected}", "-i", "alice.pem", "--json")
+        assert (back.code, back.error) == (0, "")
+        assert (folder / json.loads(back.output)["restored"]).read_bytes() == (folder / name).read_bytes()
 
     return run
 
