@@ -1,11 +1,7 @@
 import json
-import os
-import pty
 import re
 import shutil
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -371,82 +367,3 @@ def test_demo_of_a_photo_without_a_face(veilkey_command: Command, files: Path) -
     done = veilkey_command("demo", "faceless.png")
     assert done.returncode == 3 and done.stderr.count("\n") == 1
     assert new(files, before) == set()
-
-
-def at_a_terminal(folder: Path, environment: dict[str, str], arguments: list[str], typed: list[str]) -> tuple[int, str]:
-    """Run the command with a terminal, answer each question, and return exit code and what the terminal showed."""
-    master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "veilkey.cli", *arguments],
-        cwd=folder,
-        env=environment,
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        preexec_fn=lambda: os.login_tty(slave),
-    )
-    os.close(slave)
-    shown, answers = "", list(typed)
-    try:
-        while True:
-            part = os.read(master, 4096).decode(errors="replace")
-            shown += part
-            if answers and shown.rstrip(" ").endswith(":"):
-                time.sleep(0.05)
-                os.write(master, answers.pop(0).encode() + b"\n")
-                shown += "\n"
-    except OSError:  # the other end is closed
-        pass
-    finally:
-        os.close(master)
-    return process.wait(60), shown
-
-
-def test_a_terminal_is_asked_and_shows_nothing(
-    files: Path, environment: dict[str, str], veilkey_command: Command, protected: SimpleNamespace
-) -> None:
-    words = protected.passphrase
-    code, shown = at_a_terminal(files, environment, ["protect", "photo.png", *FAST], [words, words])
-    assert code == 0, shown
-    assert words not in shown
-    assert shown.lower().count("passphrase") >= 1 and "epeat" in shown
-    (files / "photo.veiled.png.veilkey").rename(files / "key")
-    code, shown = at_a_terminal(files, environment, ["restore", "photo.veiled.png", "-k", "key"], [words])
-    assert code == 0, shown
-    assert words not in shown
-    assert np.array_equal(read_photo(files / "photo.restored.png").pixels, read_photo(files / "photo.png").pixels)
-
-
-def test_interrupt_leaves_whole_files_only(files: Path, environment: dict[str, str], key_pair: SimpleNamespace) -> None:
-    import signal
-
-    many = 20  # more than are done before the signal comes, on a busy machine too
-    for number in range(many):
-        shutil.copy(files / "photo.png", files / f"{number}.png")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "veilkey.cli", "protect", *(f"{number}.png" for number in range(many)), *FAST]
-        + ["-r", "alice.pub.pem", "-o", "folder"],
-        cwd=files,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        # A shell that starts the tests in the background has them ignore the signal, and what they start, too.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    deadline = time.monotonic() + 60
-    while len(names(files / "folder")) < 3 and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
-    error = process.communicate(timeout=60)[1]
-    assert process.returncode not in (0, -signal.SIGINT)
-    assert "Traceback" not in error
-    pictures = [name for name in names(files / "folder") if name.endswith(".png")]
-    assert 1 <= len(pictures) < many
-    for name in pictures:
-        restored = veilkey.restore(
-            files / "folder" / name, files / "folder" / f"{name}.veilkey", identity=key_pair.private
-        )
-        assert np.array_equal(read_photo(restored).pixels, read_photo(files / "photo.png").pixels)
-    assert len(names(files / "folder")) == 2 * len(pictures)
