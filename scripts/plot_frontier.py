@@ -4,7 +4,8 @@
     python scripts/plot_frontier.py runs/strengths/report.json -o frontier.svg
 
 A line for each recognizer: the share of probes that still match at FAR 1e-3, with its interval, at each strength and
-where nothing is changed. Hollow marks: the same photos at half the size, where the report has that.
+where nothing is changed. Hollow marks: the same photos at half the size, where the report has that. At most five
+recognizers, the report's first, as more lines could not be told apart.
 """
 
 import json
@@ -24,6 +25,7 @@ from veilkey.evaluation.page.svg import HEIGHT, LEFT, WIDTH, Axis, Chart, Style
 LEAST_SSIM = 0.955
 TICKS = [(0.96, "0.96"), (0.98, "0.98"), (0.99, "0.99"), (BEST_SSIM, "clean")]
 ROW = 18
+# The page's own, for one background: a picture in a README does not follow light and dark.
 COLOURS = {"vermillion": "#d55e00", "blue": "#0072b2", "green": "#009e73", "purple": "#cc79a7", "sky": "#56b4e9"}
 STYLE = """
 text { font: 11.5px system-ui, sans-serif; fill: #1b1e23; } .label { font-size: 12px; fill: #5a6270; }
@@ -62,6 +64,8 @@ def plot(report: dict[str, Any]) -> Element:
     drawing.insert(0, element("style", STYLE + colours))
     drawing.insert(1, element("rect", width="100%", height="100%", fill="#fff"))
     drawing.set("viewBox", f"0 0 {WIDTH} {height}")
+    drawing.set("width", f"{1.5 * WIDTH:g}")
+    drawing.set("height", f"{1.5 * height:g}")
     drawing.set("xmlns", "http://www.w3.org/2000/svg")
     return drawing
 

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +19,6 @@ import veilkey
 from veilkey.carriers import read_photo
 
 Measured = Callable[..., SimpleNamespace]
-Bounded = Callable[[], AbstractContextManager[None]]
 SECONDS = 2.0
 MEMORY = 500 * 2**20
 PROTECT = ("-r", "alice.pub.pem", "--refine", "0")
@@ -130,6 +128,22 @@ def test_a_name_that_leaves_no_room_for_an_ending(measured: Measured, folder: Pa
     name = "n" * 251 + ".jpg"
     (folder / name).write_bytes(photo)
     assert_refused(measured, folder, 1, "too long", "protect", name, *PROTECT)
+
+
+def test_a_name_that_is_asked_for_is_written(
+    veilkey_here: Callable, folder: Path, close_up: np.ndarray, written: Callable
+) -> None:
+    """Whatever its ending, and though the key knows the original's."""
+    (folder / "a.jpg").write_bytes(written(close_up, "444.jpg"))
+    done = veilkey_here("protect", "a.jpg", *PROTECT, "-o", "b", "-k", "c")
+    assert done.code == 0, done.error
+    for name in ("back", "alice.png", "d.jpeg"):
+        back = veilkey_here("restore", "b", "-k", "c", "-i", "alice.pem", "-o", name, "--force")
+        assert (back.code, back.error) == (0, "")
+        assert (folder / name).read_bytes() == (folder / "a.jpg").read_bytes()
+    assert {path.name for path in folder.iterdir()} == {
+        *("a.jpg", "b", "c", "back", "alice.png", "d.jpeg", "alice.pem", "alice.pub.pem")
+    }
 
 
 def test_a_name_that_is_an_option(veilkey_here: Callable, there_and_back: Callable, folder: Path, photo: bytes) -> None:

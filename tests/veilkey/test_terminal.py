@@ -16,7 +16,6 @@ import pytest
 import veilkey
 from veilkey.carriers import read_photo
 
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 FAST = ("--refine", "0")
 
 
