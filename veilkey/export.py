@@ -54,7 +54,7 @@ def _write(
 ) -> None:
     frozen = convert_variables_to_constants_v2(function.get_concrete_function())
     graph = frozen.graph.as_graph_def()
-    _fold_shapes(graph, frozen.graph)
+    _fold_shapes(graph, frozen)
     model, _ = tf2onnx.convert._convert_common(
         graph,
         name="veilkey",
@@ -71,17 +71,20 @@ def _write(
     write_new([(path, model.SerializeToString())], force=True)
 
 
-def _fold_shapes(definition: tf.compat.v1.GraphDef, graph: tf.Graph) -> None:
-    """Replace Shape and ShapeN nodes by constants: every shape is fixed, and tf2onnx lacks ShapeN."""
-    for node in list(definition.node):
-        if node.op not in ("Shape", "ShapeN"):
-            continue
-        shapes = [tensor.shape.as_list() for tensor in graph.get_operation_by_name(node.name).inputs]
-        for output, shape in enumerate(shapes):
+def _fold_shapes(definition: tf.compat.v1.GraphDef, function: Any) -> None:
+    """Replace Shape, ShapeN and ConcatOffset nodes by what they say: all shapes are fixed, and tf2onnx lacks the latter
+    two."""
+    nodes = [node for node in definition.node if node.op in ("Shape", "ShapeN", "ConcatOffset")]
+    outputs = [function.graph.get_operation_by_name(node.name).outputs for node in nodes]
+    blank = {tensor.name: np.zeros(tensor.shape, np.float32) for tensor in function.inputs}
+    with tf.compat.v1.Session(graph=function.graph) as session:
+        found = session.run(outputs, blank)
+    for node, values in zip(nodes, found, strict=True):
+        for output, value in enumerate(values):
             name = node.name if output == 0 else f"{node.name}__{output}"
             constant = definition.node.add(op="Const", name=f"{name}__shape")
             constant.attr["dtype"].type = tf.int32.as_datatype_enum
-            constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(np.array(shape, np.int32)))
+            constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(np.array(value, np.int32)))
             old = {node.name, f"{node.name}:0"} if output == 0 else {f"{node.name}:{output}"}
             for user in definition.node:
                 for at, source in enumerate(user.input):
@@ -91,7 +94,8 @@ def _fold_shapes(definition: tf.compat.v1.GraphDef, graph: tf.Graph) -> None:
 
 
 def _write_convolution_gradient(graph: Any, node: Any, *_: object) -> None:
-    """Write the gradient of a convolution by its input: a transposed convolution. tf2onnx lacks the depthwise one.
+    """Write the gradient of a convolution by its input: a transposed convolution, perhaps with a bias that tf2onnx has
+    drawn into it. It lacks the depthwise one.
 
     Where the stride is 1 that is a convolution with the turned kernel, for which onnxruntime has a faster path.
     """
@@ -100,7 +104,7 @@ def _write_convolution_gradient(graph: Any, node: Any, *_: object) -> None:
         constant = constant.inputs[0]
     kernel = constant.get_tensor_value(as_list=False).transpose(2, 3, 0, 1)  # (C, 1, h, w), or (in, out, h, w)
     groups = len(kernel) if node.type == "DepthwiseConv2dNativeBackpropInput" else 1
-    (name, output), (_, _, slope) = (node.name, node.output[0]), node.input
+    (name, output), (_, _, slope, *bias) = (node.name, node.output[0]), node.input
     shape, kind = graph.get_shape(output), graph.get_dtype(output)
     sides, strides = np.array(kernel.shape[2:]), np.array(node.get_attr_value("strides")[1:3])
     spare = (np.array(graph.get_shape(slope)[1:3]) - 1) * strides + sides - shape[1:3]
@@ -114,7 +118,7 @@ def _write_convolution_gradient(graph: Any, node: Any, *_: object) -> None:
     first = graph.make_node("Transpose", [slope], {"perm": [0, 3, 1, 2]}).output[0]
     weights = graph.make_const(f"{name}__kernel", np.ascontiguousarray(kernel)).output[0]
     attributes = {"group": groups, "strides": strides.tolist(), "pads": [*before.tolist(), *after.tolist()]}
-    turned = graph.make_node(operation, [first, weights], attributes).output[0]
+    turned = graph.make_node(operation, [first, weights, *bias], attributes).output[0]
     graph.make_node(
         "Transpose", [turned], {"perm": [0, 2, 3, 1]}, name=name, outputs=[output], shapes=[shape], dtypes=[kind]
     )
@@ -131,10 +135,23 @@ def _write_relu_gradient(graph: Any, node: Any, *_: object) -> None:
     graph.make_node("Mul", [slope, passes], name=name, outputs=[output], shapes=[shape], dtypes=[kind])
 
 
+def _write_leaky_relu_gradient(graph: Any, node: Any, *_: object) -> None:
+    """Write the gradient of a leaky ReLU: what comes back, less of it where the unit leaked."""
+    (name, output), (slope, features) = (node.name, node.output[0]), node.input
+    shape, kind, alpha = graph.get_shape(output), graph.get_dtype(output), node.get_attr_value("alpha")
+    zero = graph.make_const(f"{name}__zero", np.float32(0)).output[0]
+    leak = graph.make_const(f"{name}__leak", np.float32(alpha)).output[0]
+    above = graph.make_node("Greater", [features, zero]).output[0]
+    less = graph.make_node("Mul", [slope, leak]).output[0]
+    graph.remove_node(name)
+    graph.make_node("Where", [above, slope, less], name=name, outputs=[output], shapes=[shape], dtypes=[kind])
+
+
 _GRADIENTS: dict[str, Handler] = {
     "Conv2DBackpropInput": (_write_convolution_gradient, []),
     "DepthwiseConv2dNativeBackpropInput": (_write_convolution_gradient, []),
     "ReluGrad": (_write_relu_gradient, []),
+    "LeakyReluGrad": (_write_leaky_relu_gradient, []),
 }
 
 
