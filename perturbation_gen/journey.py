@@ -1,26 +1,38 @@
-"""What befalls a photo on its way to a recognizer: made smaller, blurred, recompressed."""
+"""What befalls a photo on its way to a recognizer: cleaned by a network, made smaller, blurred, recompressed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 
+PURIFIED = 0.25
+"""How often a purifier is on the way, where there is one."""
 HALVED, BLURRED, RECOMPRESSED = 0.3, 0.15, 0.3
-"""How often; the rest arrives as it left."""
+"""How often otherwise; the rest arrives as it left."""
 
 Linear = Callable[[np.ndarray], np.ndarray]
+Journey = Callable[[np.ndarray], tuple[np.ndarray, Linear]]
+"""A photo (h, w, 3) float32 -> as it arrives, and how a slope (h, w, 3) there is carried back to what left."""
 
 
-def travel(image: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, Linear]:
-    """`image` (h, w, 3) float32 as it may arrive, and how a slope (h, w, 3) there is carried back to what left.
-
-    A blur is its own transpose and so, nearly, is a way to a smaller size and back. Recompression is passed straight
-    through.
-    """
+def draw_journey(random: np.random.Generator, purifiers: Sequence[Journey] = ()) -> Journey:
+    """A journey, by chance. A blur is its own transpose and so, nearly, is a way to a smaller size and back.
+    Recompression is passed straight through."""
+    if purifiers and random.random() < PURIFIED:
+        return purifiers[int(random.integers(len(purifiers)))]
     lot = random.random()
     if lot < HALVED:
+        return _shrinking(random.uniform(0.45, 0.7))
+    if lot < HALVED + BLURRED:
+        return _blurring(random.uniform(0.6, 1.2))
+    if lot < HALVED + BLURRED + RECOMPRESSED:
+        return _recompressing(int(random.integers(60, 96)))
+    return _unchanged
+
+
+def _shrinking(scale: float) -> Journey:
+    def go(image: np.ndarray) -> tuple[np.ndarray, Linear]:
         height, width = image.shape[:2]
-        scale = random.uniform(0.45, 0.7)
         small = (max(1, round(width * scale)), max(1, round(height * scale)))
 
         def halve(x: np.ndarray) -> np.ndarray:
@@ -28,22 +40,29 @@ def travel(image: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, 
             return cv2.resize(there, (width, height), interpolation=cv2.INTER_LINEAR)
 
         return halve(image), halve
-    if lot < HALVED + BLURRED:
-        sigma = random.uniform(0.6, 1.2)
 
-        def blur(x: np.ndarray) -> np.ndarray:
-            return cv2.GaussianBlur(x, (0, 0), sigma)
+    return go
 
-        return blur(image), blur
-    if lot < HALVED + BLURRED + RECOMPRESSED:
-        return _recompress(image, int(random.integers(60, 96))), _straight
+
+def _blurring(sigma: float) -> Journey:
+    def blur(x: np.ndarray) -> np.ndarray:
+        return cv2.GaussianBlur(x, (0, 0), sigma)
+
+    return lambda image: (blur(image), blur)
+
+
+def _recompressing(quality: int) -> Journey:
+    def go(image: np.ndarray) -> tuple[np.ndarray, Linear]:
+        pixels = np.clip(image, 0, 255).astype(np.uint8)
+        data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1].astype(np.float32)
+        return decoded, _straight
+
+    return go
+
+
+def _unchanged(image: np.ndarray) -> tuple[np.ndarray, Linear]:
     return image, _straight
-
-
-def _recompress(image: np.ndarray, quality: int) -> np.ndarray:
-    pixels = np.clip(image, 0, 255).astype(np.uint8)
-    data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1].astype(np.float32)
 
 
 def _straight(x: np.ndarray) -> np.ndarray:

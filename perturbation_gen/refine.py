@@ -1,6 +1,6 @@
 """Refinement: gradient steps on the one photo, towards the secret's identity, inside the template and the budget."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from mask_template.truth import Gradient
 from perturbation_gen.budget import Budget, grey, ssim, ssim_with_gradient, texture
-from perturbation_gen.journey import travel
+from perturbation_gen.journey import Journey, draw_journey
 from perturbation_gen.scene import Scene
 from perturbation_gen.target import TARGET_WEIGHT, IdentitySpace, pull
 
@@ -76,12 +76,19 @@ class Attacked:
 
 
 def refine(
-    scene: Scene, start: np.ndarray, attacked: list[Attacked], budget: Budget, steps: int, random: np.random.Generator
+    scene: Scene,
+    start: np.ndarray,
+    attacked: list[Attacked],
+    purifiers: Sequence[Journey],
+    budget: Budget,
+    steps: int,
+    random: np.random.Generator,
 ) -> tuple[np.ndarray, int]:
     """Improve `start` (h, w, C) float32 by at most `steps` steps; returns the residual and how many were taken.
 
-    Each step sees the face a little moved and scaled, after a journey through the world, and counts a recognizer by how
-    much of its margin is missing: of several, one gives way long before another, and must not spend the other's budget.
+    At each step each recognizer sees the face a little moved and scaled, after a journey of its own through the world,
+    and counts by how much of its margin is missing: of several, one gives way long before another, and must not spend
+    the other's budget.
     The derivative of the loss is taken at the embedding of the step before, which saves a pass through the network. A
     recognizer that kept its margins is asked every other time.
     """
@@ -93,9 +100,9 @@ def refine(
     with ThreadPoolExecutor(len(attacked)) as pool:
         for step in range(steps):
             changed = scene.apply(residual)
-            arrived, back = travel(changed, random)
             asked = [opinion for opinion in opinions if step % 2 == 0 or not opinion.satisfied]
-            answers = [pool.submit(o.ask, arrived, _view(o.one, random), back) for o in asked]
+            ways = [(draw_journey(random, purifiers), _view(opinion.one, random)) for opinion in asked]
+            answers = [pool.submit(opinion.ask, changed, *way) for opinion, way in zip(asked, ways, strict=True)]
             # While they look.
             whole, visible = ssim_with_gradient(scene.image, changed)
             face = ssim(scene.image[scene.box], changed[scene.box])
@@ -132,10 +139,11 @@ class _Opinion:
         self._distance: float | None = None
         self._wish = one.pull(one.own_embedding)
 
-    def ask(self, image: np.ndarray, view: np.ndarray, back: Callable[[np.ndarray], np.ndarray]) -> None:
-        """Look at `image` (h, w, 3) through `view` (2, 3), image -> input; `back` carries a slope to where it left."""
+    def ask(self, image: np.ndarray, journey: Journey, view: np.ndarray) -> None:
+        """Look at `image` (h, w, 3) after a journey, through `view` (2, 3), image -> input."""
         one = self.one
-        seen = cv2.warpAffine(image, view, (one.size, one.size), flags=cv2.INTER_LINEAR)
+        arrived, back = journey(image)
+        seen = cv2.warpAffine(arrived, view, (one.size, one.size), flags=cv2.INTER_LINEAR)
         embedding, slope = one.gradient(seen, self._wish)
         self.satisfied = one.satisfied(embedding)
         self._wish = one.pull(embedding)

@@ -94,6 +94,14 @@ class WithoutGenerator(Protector):
         return np.zeros_like(scene.low)
 
 
+class WithoutPurifiers(Protector):
+    """No look is at a face that a purifier has cleaned."""
+
+    def __init__(self, attacked: Sequence[str]) -> None:
+        super().__init__(attacked)
+        self._purifiers = []
+
+
 def _warp(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
     return cv2.warpAffine(image.astype(np.float32), transform, (size, size))
 
@@ -113,6 +121,7 @@ VARIANTS = {
     "sigma by feature group, as ChOA sets it": Variant(ByChimps),
     "no target": Variant(WithoutTarget),
     "no head start": Variant(WithoutGenerator),
+    "no purifier in the loop": Variant(WithoutPurifiers),
     "--refine 0": Variant(settings=ONE_PASS),
     "--refine 0, noise of feature pixels": Variant(settings=replace(ONE_PASS, noise="feature-pixels")),
 }

@@ -18,6 +18,7 @@ from perturbation_gen.budget import STRENGTHS, grey
 from perturbation_gen.conditions import AHEAD, gate_of, saliency
 from perturbation_gen.lattice import expand, headroom, lattice_shape
 from perturbation_gen.noise import SIZE, draw_noise
+from perturbation_gen.purifier import Purifier
 from perturbation_gen.refine import Attacked, mute, refine
 from perturbation_gen.scene import Scene, make_gate
 from perturbation_gen.target import TARGET_WEIGHT, draw_mixture, load_space
@@ -29,7 +30,7 @@ from veilkey.faces import CROP_SIZE, Face, FaceFinder, compose, crop, invert
 from veilkey.faces.geometry import map_points, source_box
 from veilkey.recognizers import Recognizer
 from veilkey.recognizers.dlib_resnet import DlibByPort
-from veilkey.recognizers.gradient import load_gradient
+from veilkey.recognizers.gradient import load_gradient, load_purifiers
 from veilkey.report import FaceReport, report_face
 from veilkey.restorer import take_off_all
 from veilkey.thumbnail import make_thumbnail
@@ -85,6 +86,7 @@ class Protector:
         self._finder = FaceFinder()
         self._gradients = {name: load_gradient(name) for name in self._attacked}
         self._judges = {name: self._judge(name) for name in dict.fromkeys((*self._attacked, *judges))}
+        self._purifiers = load_purifiers()
         self._spaces = {name: load_space(name) for name in self._attacked}
 
     def _judge(self, name: str) -> Recognizer:
@@ -187,10 +189,11 @@ class Protector:
         scene = self._scene(original, photo, face, region, mask, to_lattice)
         attacked = self._attack(scene, face, to_lattice, secret, settings.pseudonym)
         residual = self._generate(clean, landmarks, template, face, attacked, scene, to_lattice, secret, settings)
+        purifiers = [Purifier(gradient, _to_canvas(face, to_lattice)) for gradient in self._purifiers]
         taken, random = 0, stream(secret, "refine")
         while True:
             room = min(settings.refine, 2 * settings.refine - taken)
-            residual, steps = refine(scene, residual, attacked, budget, room, random)
+            residual, steps = refine(scene, residual, attacked, purifiers, budget, room, random)
             lattice, taken = scene.fit(residual, budget), taken + steps
             key = photo.admit(
                 FaceKey(
@@ -306,9 +309,8 @@ class Protector:
                 total += generator.generate(clean, noise, looks, gate, one.own, one.target, name)
             else:
                 total += AHEAD * (looks[..., :3] + looks[..., 3:])
-        halve = np.array([[0.5, 0, -0.25], [0, 0.5, -0.25]])
-        to_canvas = compose(halve, compose(face.transform, invert(to_lattice)))
         height, width = scene.gate.shape[:2]
+        to_canvas = _to_canvas(face, to_lattice)
         placed = cv2.warpAffine(total, to_canvas, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
         if scene.low.shape[2] == 1:
             placed = grey(placed)
@@ -321,6 +323,12 @@ def _to_lattice(region: tuple[int, int, int, int]) -> np.ndarray:
     rows, columns = lattice_shape(width, height)
     sx, sy = columns / width, rows / height
     return np.array([[sx, 0, (0.5 - x) * sx - 0.5], [0, sy, (0.5 - y) * sy - 0.5]])
+
+
+def _to_canvas(face: Face, to_lattice: np.ndarray) -> np.ndarray:
+    """Lattice -> the canonical crop at half its size, where generators and purifiers work, (2, 3)."""
+    halve = np.array([[0.5, 0, -0.25], [0, 0.5, -0.25]])
+    return compose(halve, compose(face.transform, invert(to_lattice)))
 
 
 def _shrink(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from perturbation_gen.journey import travel
+from perturbation_gen.journey import PURIFIED, Linear, draw_journey
 
 
 def kind(image: np.ndarray, arrived: np.ndarray, back: np.ndarray) -> str:
@@ -20,7 +20,7 @@ def journeys(close_up: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, str]]:
     slope = random.normal(size=image.shape).astype(np.float32)
     made = []
     for _ in range(200):
-        arrived, back = travel(image, random)
+        arrived, back = draw_journey(random)(image)
         made.append((arrived, back(slope), kind(image, arrived, back(slope))))
     return made
 
@@ -45,7 +45,7 @@ def test_a_slope_is_carried_back_by_the_transpose(close_up: np.ndarray) -> None:
     slope = image - cv2.GaussianBlur(image, (0, 0), 1.5)
     straight, seen = float((image * slope).sum()), 0
     for seed in range(60):
-        arrived, back = travel(image, np.random.default_rng(seed))
+        arrived, back = draw_journey(np.random.default_rng(seed))(image)
         carried = back(slope)
         if carried.std() > 0.95 * slope.std():
             continue
@@ -54,3 +54,16 @@ def test_a_slope_is_carried_back_by_the_transpose(close_up: np.ndarray) -> None:
         assert abs(there - here) < 0.1 * straight
         assert there < 0.8 * straight
     assert seen >= 10
+
+
+def test_purifiers_have_their_share_and_take_turns() -> None:
+    def first(image: np.ndarray) -> tuple[np.ndarray, Linear]:
+        return image, np.negative
+
+    def second(image: np.ndarray) -> tuple[np.ndarray, Linear]:
+        return image, np.positive
+
+    random = np.random.default_rng(0)
+    drawn = [draw_journey(random, [first, second]) for _ in range(2000)]
+    for purifier in (first, second):
+        assert abs(drawn.count(purifier) / len(drawn) - PURIFIED / 2) < 0.03

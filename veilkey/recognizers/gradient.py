@@ -1,11 +1,15 @@
-"""Exported recognizer ports: embedding and gradient through onnxruntime, without TensorFlow."""
+"""Exported recognizer ports and purifiers: what they make of a face, and the gradient, without TensorFlow."""
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mask_template.runtime import session
+from perturbation_gen.purifier import shipped
 from veilkey.models import cache_folder
 
 # Raised whenever the port or the exporter changes what the file holds, so that old files in caches are not used.
@@ -28,23 +32,43 @@ class Gradient:
 
 def load_gradient(name: str) -> Gradient:
     """The gradient of recognizer `name`; exported to the user's cache first where it is not there yet (TensorFlow)."""
+
+    def build() -> Any:
+        from veilkey.recognizers import port_builder
+
+        return port_builder(name)(1)
+
+    return _load(name, build)
+
+
+def load_purifiers() -> list[Gradient]:
+    """The purifiers that ship: crop (128, 128, 3) and v -> the same, cleaned, and J^T v; exported as gradients are."""
+
+    def build(weights: Path) -> Any:
+        from perturbation_gen.purifier_model import build_purifier
+        from veilkey.weights import load_weights
+
+        return load_weights(build_purifier(1), weights)
+
+    return [_load(path.stem, partial(build, path)) for path in shipped()]
+
+
+def _load(name: str, build: Callable[[], Any]) -> Gradient:
     path = cache_folder() / f"{name}-gradient-{EXPORT_VERSION}.onnx"
     if not path.is_file():
-        _export(name, path)
+        _export(name, build, path)
     return Gradient(path)
 
 
-def _export(name: str, path: Path) -> None:
+def _export(name: str, build: Callable[[], Any], path: Path) -> None:
     from tqdm import tqdm
-
-    from veilkey.recognizers import port_builder
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with tqdm(total=3, desc=f"first use: exporting {name}'s gradient", bar_format="{desc} |{bar}|") as bar:
         from veilkey.export import export_gradient
 
         bar.update()
-        port = port_builder(name)(1)
+        model = build()
         bar.update()
-        export_gradient(port, path)
+        export_gradient(model, path)
         bar.update()

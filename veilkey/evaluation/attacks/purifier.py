@@ -1,4 +1,4 @@
-"""The purifier: a small U-Net that takes the change off a protected face, and how it is trained. Imports TensorFlow."""
+"""How a purifier is trained. Imports TensorFlow."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -8,20 +8,16 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers, ops
+from keras import ops
 from tqdm.keras import TqdmCallback
 
+from perturbation_gen.purifier import SIDE
+from perturbation_gen.purifier_model import build_purifier
 from perturbation_gen.target import load_space
 from veilkey import recognizers
 from veilkey.evaluation.attacks.others import Pair
 from veilkey.faces import compose, invert
 
-SIDE = 128
-# Filters at 128, 64, 32 and 16 pixels, and at 8: few where a convolution is dear.
-FILTERS = (16, 32, 64, 128)
-BOTTOM = 192
-# What the last layer's 1 is in grey levels.
-GAIN = 32.0
 # Five to ten minutes on two cores, whatever the number of pairs; it is kept after every epoch.
 EPOCHS = 15
 STEPS = 60
@@ -31,30 +27,6 @@ RATE = 2e-3
 IDENTITY_WEIGHT = 10.0
 # Every so many people's pairs are kept from training, to see that it learned.
 HELD_OUT = 10
-
-
-def build_purifier(batch_size: int | None = None) -> keras.Model:
-    """A U-Net (Ronneberger, Fischer, Brox 2015) of 1.0 M parameters, (N, 128, 128, 3) float32 RGB -> the same, cleaned.
-
-    It starts as one that changes nothing. Without normalisation it stays one for hundreds of steps; leaky units do not
-    die.
-    """
-    image = keras.Input((SIDE, SIDE, 3), batch_size=batch_size)
-    x, ways = (image - 127.5) / 127.5, []
-    for number, filters in enumerate(FILTERS):
-        x = _convolve(_convolve(x, filters, stride=2 if number else 1), filters)
-        ways.append(x)
-    x = _convolve(x, BOTTOM, stride=2)
-    for filters, way in zip(reversed(FILTERS), reversed(ways), strict=True):
-        x = layers.Conv2DTranspose(filters, 2, 2)(x)
-        x = _convolve(layers.Concatenate()([x, way]), filters)
-    change = layers.Conv2D(3, 3, padding="same", kernel_initializer="zeros")(x)
-    return keras.Model(image, image + GAIN * change, name="purifier")
-
-
-def _convolve(x: keras.KerasTensor, filters: int, stride: int = 1) -> keras.KerasTensor:
-    x = layers.Conv2D(filters, 3, stride, "same", use_bias=False, kernel_initializer="he_normal")(x)
-    return layers.LeakyReLU(0.1)(layers.BatchNormalization(momentum=0.9)(x))
 
 
 def build_look(name: str) -> keras.Model:

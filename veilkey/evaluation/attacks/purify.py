@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from perturbation_gen.purifier import SIDE
 from veilkey.evaluation.attacks.base import Field
 from veilkey.evaluation.attacks.canonical import add, cut, to_canonical
 from veilkey.evaluation.attacks.each_photo import Learned, PhotoAttack, Victim
@@ -17,7 +18,6 @@ from veilkey.evaluation.store import Key
 from veilkey.models import cache_folder
 
 PAIRS = 500
-SIDE = 128
 # A cosine that rises by less on photos it was not trained on, at the low end of the interval, was not raised.
 LEAST_RISE = 0.05
 
@@ -61,13 +61,14 @@ class Purify(PhotoAttack):
 
 def _train(pairs: Sequence[Pair], field: Field, key: Key) -> dict[str, Any]:
     """Train, keep the network as ONNX under `key`, and say how it did on the pairs that were held out."""
+    from perturbation_gen.purifier_model import build_purifier
     from veilkey.evaluation.attacks import purifier
     from veilkey.export import export_network
 
     name = hashlib.sha256(str(key).encode()).hexdigest()[:16]
     folder = (field.others.plan.store or cache_folder() / "evaluation") / f"purifier-{name}"
     trained = purifier.train(pairs, field.attacked, folder, field.others.jobs)
-    network = purifier.build_purifier(batch_size=1)
+    network = build_purifier(batch_size=1)
     network.set_weights(trained.purifier.get_weights())
     export_network(network, folder / "purifier.onnx")
     field.measured.store.array(key, lambda: np.fromfile(folder / "purifier.onnx", np.uint8))
