@@ -1,7 +1,8 @@
 """Exported recognizer ports and purifiers: what they make of a face, and the gradient, without TensorFlow."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -63,12 +64,26 @@ def _load(name: str, build: Callable[[], Any]) -> Gradient:
 def _export(name: str, build: Callable[[], Any], path: Path) -> None:
     from tqdm import tqdm
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with tqdm(total=3, desc=f"first use: exporting {name}'s gradient", bar_format="{desc} |{bar}|") as bar:
-        from veilkey.export import export_gradient
+        with _hushed():
+            from veilkey.export import export_gradient
+        bar.update()
+        with _hushed():
+            model = build()
+        bar.update()
+        with _hushed():
+            export_gradient(model, path)
+        bar.update()
 
-        bar.update()
-        model = build()
-        bar.update()
-        export_gradient(model, path)
-        bar.update()
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Without what TensorFlow tells the terminal about itself, from code that no setting of its own silences."""
+    standard_error, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
+        os.close(nowhere)
