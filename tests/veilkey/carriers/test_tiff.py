@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from veilkey.carriers.picture import Picture
 from veilkey.carriers.tiff.carrier import TiffCarrier
-from veilkey.errors import ForeignKey
+from veilkey.errors import ForeignKey, UnreadablePhoto
 
 PLACES = (273, 279, 324, 325)
 GEO_TIFF = [
@@ -358,3 +358,19 @@ def test_what_was_saved_is_checked(muted: np.ndarray, faces: Callable) -> None:
             except ForeignKey as error:
                 assert "\n" not in str(error)
     assert restored.rebuild(saved, file) == data
+
+
+def test_damaged_codes_are_refused_or_read_alike_each_time(close_up: np.ndarray) -> None:
+    """What is read past a damaged code must not be what happens to lie in memory there."""
+    good = written(np.ascontiguousarray(close_up[:75, :83]), compression="lzw", rowsperstrip=75)
+    # Of the first code behind the one that empties the table.
+    place, opened = pages_of(good)[0].dataoffsets[0] + 1, 0
+    for byte in range(256):
+        data = good[:place] + bytes([byte]) + good[place + 1 :]
+        try:
+            seen = {TiffCarrier.read(data, "a").picture.digest() for _ in range(4)}
+        except UnreadablePhoto:
+            continue
+        opened += 1
+        assert len(seen) == 1
+    assert 0 < opened < 256

@@ -1,6 +1,7 @@
 """Strips and tiles of a TIFF page: from their bytes to pixels and back (TIFF 6.0, sections 9, 13 and 14)."""
 
 import io
+import struct
 import zlib
 from collections.abc import Callable
 from functools import partial
@@ -24,6 +25,8 @@ from veilkey.carriers.tiff.pages import (
 from veilkey.errors import UnreadablePhoto
 
 _OLD_LZW = b"\0\1"  # the first code, 256, in reversed order of bits
+_LONG = 4  # the type of a field
+_ENTRIES = struct.Struct("<H" + 9 * "HHII" + "I")  # of a directory with nine
 
 
 def decode(data: bytes | bytearray, order: str, page: Page, segment: Segment, name: str) -> np.ndarray:
@@ -34,9 +37,10 @@ def decode(data: bytes | bytearray, order: str, page: Page, segment: Segment, na
     """
     start, length = int(page.offsets[segment.number]), int(page.lengths[segment.number])
     shape = (page.coded[0] if page.tiled else segment.height, *page.coded[1:])
-    size = shape[0] * shape[1] * shape[2] * page.depth // 8
+    row = shape[1] * shape[2] * page.depth // 8
+    size = shape[0] * row
     body = bytes(memoryview(data)[start : start + (min(length, size) if page.compression == NONE else length)])
-    raw = _decompress(body, page.compression, size)
+    raw = _decompress(body, page.compression, shape[0], row)
     if raw is None or len(raw) < size:
         raise UnreadablePhoto(f"{name}: damaged (strip or tile {segment.number}): get the file again")
     pixels = (
@@ -62,11 +66,12 @@ def _dtype(order: str, page: Page) -> str:
     return f"{order}u{page.depth // 8}"
 
 
-def _decompress(body: bytes, compression: int, size: int) -> bytes | None:
-    """At most `size` bytes; None where it is damaged."""
+def _decompress(body: bytes, compression: int, rows: int, row: int) -> bytes | None:
+    """At most so many rows of `row` bytes; None where it is damaged."""
+    size = rows * row
     try:
         if compression == LZW:
-            return None if body.startswith(_OLD_LZW) else bytes(imagecodecs.lzw_decode(body, out=size))
+            return None if body.startswith(_OLD_LZW) else _undo_lzw(body, rows, row)
         if compression in (DEFLATE, OLD_DEFLATE):
             return zlib.decompressobj().decompress(body, size)
         if compression == PACKBITS:
@@ -74,6 +79,25 @@ def _decompress(body: bytes, compression: int, size: int) -> bytes | None:
         return body
     except (zlib.error, RuntimeError, ValueError):
         return None
+
+
+def _undo_lzw(body: bytes, rows: int, row: int) -> bytes:
+    """By libtiff, from a grey TIFF of one strip: what imagecodecs has beside it reads on into memory that is not its
+    own where codes are damaged."""
+    entries = [
+        (256, row),
+        (257, rows),
+        (258, 8),
+        (259, LZW),
+        (262, 1),
+        (STRIP_OFFSETS, _ENTRIES.size + 8),
+        (277, 1),
+        (278, rows),
+        (STRIP_LENGTHS, len(body)),
+    ]
+    fields = [field for tag, value in entries for field in (tag, _LONG, 1, value)]
+    header = b"II*\0\x08\0\0\0" + _ENTRIES.pack(len(entries), *fields, 0)
+    return bytes(imagecodecs.tiff_decode(header + body))
 
 
 def _packbits(raw: bytes, row: int) -> bytes:
