@@ -1,8 +1,6 @@
 """Exported recognizer ports and purifiers: what they make of a face, and the gradient, without TensorFlow."""
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 from mask_template.runtime import session
 from perturbation_gen.purifier import shipped
 from veilkey.models import cache_folder
+from veilkey.quiet import quiet
 
 # Raised whenever the port or the exporter changes what the file holds, so that old files in caches are not used.
 EXPORT_VERSION = 3
@@ -65,25 +64,13 @@ def _export(name: str, build: Callable[[], Any], path: Path) -> None:
     from tqdm import tqdm
 
     with tqdm(total=3, desc=f"first use: exporting {name}'s gradient", bar_format="{desc} |{bar}|") as bar:
-        with _hushed():
+        # TensorFlow introduces itself.
+        with quiet():
             from veilkey.export import export_gradient
         bar.update()
-        with _hushed():
+        with quiet():
             model = build()
         bar.update()
-        with _hushed():
+        with quiet():
             export_gradient(model, path)
         bar.update()
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Without what TensorFlow tells the terminal about itself, from code that no setting of its own silences."""
-    standard_error, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(standard_error, 2)
-        os.close(standard_error)
-        os.close(nowhere)

@@ -1,11 +1,8 @@
 """MobileFaceNet from its .tflite file, run by LiteRT. This judges; the port in mobilefacenet_port.py is attacked."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 
+from veilkey.quiet import quiet
 from veilkey.recognizers import store
 from veilkey.recognizers.base import Recognizer, by_batches, normalized
 from veilkey.recognizers.templates import arcface
@@ -27,7 +24,8 @@ class MobileFaceNet(Recognizer):
     def __init__(self) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        with _quiet():
+        # LiteRT says that it found its own fast kernels.
+        with quiet():
             # One face is too little work to share among threads.
             self._network = Interpreter(str(store.model_file(self.name)), num_threads=1)
             self._network.allocate_tensors()
@@ -43,16 +41,3 @@ class MobileFaceNet(Recognizer):
         self._network.set_tensor(self._input["index"], (crops.astype(np.float32) - 127.5) / 128)
         self._network.invoke()
         return self._network.get_tensor(self._output["index"])
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """LiteRT tells standard error, past Python, that it found its own fast kernels, and has no switch for it."""
-    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
-        os.close(nowhere)

@@ -6,7 +6,6 @@ never gets near it.
 
 import os
 import struct
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -35,6 +34,7 @@ from veilkey.carriers.jpeg.segments import (
     scan_header,
 )
 from veilkey.errors import UnreadablePhoto
+from veilkey.quiet import quiet
 
 # What Huffman coding of 8 bits can hold (T.81, tables F.1 and F.2). libjpeg writes what is beyond wrongly, and says
 # nothing.
@@ -146,7 +146,8 @@ def with_size(jpeg: Jpeg, width: int, height: int) -> Jpeg:
 
 def decode(data: bytes) -> jpegio.DecompressedJpeg:
     """What libjpeg reads of a bare file. Raises `UnreadablePhoto` for libjpeg's errors."""
-    with _path_of(data) as path, _libjpeg_is_quiet():
+    # libjpeg warns of small damage, such as stray bytes that many cameras write.
+    with _path_of(data) as path, quiet():
         try:
             return jpegio.read(path)
         except RuntimeError as error:
@@ -251,20 +252,6 @@ def _beyond(blocks: Iterable[np.ndarray]) -> bool:
             if ac.min() < AC_RANGE[0] or ac.max() > AC_RANGE[1] or dc.min() < DC_RANGE[0] or dc.max() > DC_RANGE[1]:
                 return True
     return False
-
-
-@contextmanager
-def _libjpeg_is_quiet() -> Iterator[None]:
-    """libjpeg warns on the standard error's descriptor of small damage, such as stray bytes that many cameras write."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 @contextmanager
