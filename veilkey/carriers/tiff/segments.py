@@ -85,14 +85,14 @@ def _undo_lzw(body: bytes, rows: int, row: int) -> bytes:
     """By libtiff, from a grey TIFF of one strip: what imagecodecs has beside it reads on into memory that is not its
     own where codes are damaged."""
     entries = [
-        (256, row),
-        (257, rows),
-        (258, 8),
+        (256, row),  # width
+        (257, rows),  # height
+        (258, 8),  # bits
         (259, LZW),
-        (262, 1),
+        (262, 1),  # 0 is black
         (STRIP_OFFSETS, _ENTRIES.size + 8),
-        (277, 1),
-        (278, rows),
+        (277, 1),  # channels
+        (278, rows),  # rows of a strip
         (STRIP_LENGTHS, len(body)),
     ]
     fields = [field for tag, value in entries for field in (tag, _LONG, 1, value)]
