@@ -29,7 +29,7 @@ def saliency(
     Args:
         crop: (256, 256, 3) uint8 RGB. gate: (128, 128, 1) float32 as of `gate_of`.
         to_input: (2, 3) crop -> the recognizer's input of `size` pixels.
-        gradient: (input, v) -> (embedding, J^T v). embedding: (D,) of the clean face. target: (D,) unit vector.
+        gradient: of the recognizer. embedding: (D,) of the clean face. target: (D,) unit vector.
     """
     face = crop.astype(np.float32)
     weight = gate * texture(cv2.resize(face, (SIZE, SIZE), interpolation=cv2.INTER_AREA))
@@ -44,7 +44,7 @@ def saliency(
 
     first = look(face, embedding)
     ahead = face + cv2.resize(AHEAD * first, face.shape[:2], interpolation=cv2.INTER_LINEAR)
-    there, _ = gradient(_see(ahead, to_input, size), np.zeros_like(embedding))
+    there = gradient.forward(_see(ahead, to_input, size))
     return np.concatenate([first, look(ahead, there)], axis=2)
 
 

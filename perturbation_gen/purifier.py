@@ -33,7 +33,7 @@ class Purifier:
         """`image` (h, w, 3) float32 with what the purifier changes, and how a slope there is carried back."""
         size = image.shape[1::-1]
         crop = self._cut(image, cv2.BORDER_REPLICATE)
-        cleaned, _ = self.gradient(crop, np.zeros_like(crop))
+        cleaned = self.gradient.forward(crop)
 
         def back(slope: np.ndarray) -> np.ndarray:
             # The transpose of a bilinear warp back is, nearly, the warp there.

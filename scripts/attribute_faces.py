@@ -36,7 +36,7 @@ def main(faces: Path) -> None:
         for head, (gradient, size, space) in enumerate(asked):
             crop, to_input = crops[face], transforms[face, head]
             seen = cv2.warpAffine(crop, to_input, (size, size), borderMode=cv2.BORDER_REPLICATE)
-            embedding, _ = gradient(seen, np.zeros_like(space.mean))
+            embedding = gradient.forward(seen)
             maps[face, head] = attribute(crop, to_input, size, gradient, space.direction(embedding))
 
 

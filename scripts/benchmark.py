@@ -69,7 +69,7 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     ("looks and generator", veilkey.protector, "saliency"),
     ("looks and generator", perturbation_gen.generator, "generate"),
     # Inside the two below it counts as theirs; what is left is the clean face's own embedding.
-    ("looks and generator", Gradient, "__call__"),
+    ("looks and generator", Gradient, "forward"),
     ("refinement", veilkey.protector, "refine"),
     ("fitting to the budget", Scene, "fit"),
     ("judging (recognizers, SSIM)", veilkey.protector, "report_face"),

@@ -61,7 +61,7 @@ class Photos(keras.utils.PyDataset):
         )
         target = self.space.target(random_mixture(self.random, len(self.space.identities)))
         seen = cv2.warpAffine(crop, to_chip, (SIZE, SIZE), borderMode=cv2.BORDER_REPLICATE)
-        embedding, _ = self.gradient(seen, np.zeros(DlibResNet.dimension, np.float32))
+        embedding = self.gradient.forward(seen)
         own = self.space.direction(embedding)
         gate = gate_of(template.to_mask())
         looks = saliency(crop, gate, to_chip, SIZE, self.gradient, embedding, target, self.space)

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import onnx
+import onnx.utils
 import tensorflow as tf
 import tf2onnx
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
@@ -44,6 +45,13 @@ def export_gradient(model: keras.Model, path: Path) -> None:
         return tf.identity(embedding, name="embedding"), tf.identity(gradient, name="gradient")
 
     _write(tf.function(run, input_signature=signature), path, handlers=_GRADIENTS)
+
+
+def export_forward(gradient: Path, path: Path) -> None:
+    """Write crop -> embedding, the part of an exported gradient that comes before the way back."""
+    both = onnx.load(gradient)
+    forward = onnx.utils.Extractor(both).extract_model(["crop"], [both.graph.output[0].name])
+    write_new([(path, forward.SerializeToString())], force=True)
 
 
 def _write(

@@ -263,7 +263,7 @@ class Protector:
             judge = self._judges[name]
             inputs.append(compose(judge.transform(face.landmarks), invert(to_lattice)))
             seen = cv2.warpAffine(scene.image, inputs[-1], (judge.input_size, judge.input_size))
-            embeddings.append(self._gradients[name](seen, np.zeros(judge.dimension, np.float32))[0])
+            embeddings.append(self._gradients[name].forward(seen))
         people = len(spaces[0].identities)
         mixture = draw_mixture(pseudonym, people, MEET_MIXED) if pseudonym else draw_mixture(secret, people)
         return [

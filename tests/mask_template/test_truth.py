@@ -20,7 +20,7 @@ def test_attributions_add_up_to_the_likeness_that_blurring_costs(close_up: np.nd
 
     def embed(image: np.ndarray) -> np.ndarray:
         seen = cv2.warpAffine(image.astype(np.float32), to_input, (150, 150), borderMode=cv2.BORDER_REPLICATE)
-        return gradient(seen, np.zeros(128, np.float32))[0]
+        return gradient.forward(seen)
 
     own = space.direction(embed(clean))
     found = attribute(clean, to_input, judge.input_size, gradient, own)

@@ -89,7 +89,7 @@ def face(close_up: np.ndarray) -> SimpleNamespace:
     clean = crop(close_up, found.transform)
     to_input = compose(judge.transform(found.landmarks), invert(found.transform))
     seen = cv2.warpAffine(clean.astype(np.float32), to_input, (150, 150))
-    embedding, _ = gradient(seen, np.zeros(128, np.float32))
+    embedding = gradient.forward(seen)
     landmarks = map_points(found.transform, found.landmarks)
     return SimpleNamespace(
         crop=clean, landmarks=landmarks, to_input=to_input, gradient=gradient, embedding=embedding, space=space
@@ -122,7 +122,7 @@ def test_the_pattern_moves_the_face_where_the_secret_says(face: SimpleNamespace)
         target = face.space.target(draw_mixture(secret, len(face.space.identities)))
         residual = cv2.resize(residual_of(face, secret), (256, 256), interpolation=cv2.INTER_LINEAR)
         seen = cv2.warpAffine(face.crop + residual, face.to_input, (150, 150))
-        embedding, _ = face.gradient(seen, np.zeros(128, np.float32))
+        embedding = face.gradient.forward(seen)
         own = face.space.direction(face.embedding)
         losses.append(
             identity_loss(embedding, own, target, face.space) - identity_loss(face.embedding, own, target, face.space)

@@ -47,6 +47,7 @@ def test_the_exported_gradient_is_tensorflows(weights: Path, close_up: np.ndarra
     slope = tape.gradient(expected, image, output_gradients=tf.constant(v[None]))
     cleaned, found = exported(crop, v)
     assert np.abs(cleaned - expected[0]).max() < 1e-2
+    assert np.array_equal(exported.forward(crop), cleaned)
     assert np.abs(found - slope[0]).max() < 1e-4 * np.abs(slope).max()
 
 

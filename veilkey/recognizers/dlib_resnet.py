@@ -69,5 +69,4 @@ class DlibByPort(DlibResNet):
         self._port = port
 
     def embed(self, crops: np.ndarray) -> np.ndarray:
-        nothing = np.zeros(self.dimension, np.float32)
-        return np.stack([self._port(crop.astype(np.float32), nothing)[0] for crop in crops])
+        return np.stack([self._port.forward(crop) for crop in crops])

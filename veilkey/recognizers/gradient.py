@@ -13,21 +13,25 @@ from veilkey.models import cache_folder
 from veilkey.quiet import quiet
 
 # Raised whenever the port or the exporter changes what the file holds, so that old files in caches are not used.
-EXPORT_VERSION = 3
+EXPORT_VERSION = 4
 
 
 class Gradient:
     """(crop, v) -> (embedding, J^T v) of one recognizer's port, J the Jacobian of its embedding."""
 
-    def __init__(self, path: Path) -> None:
-        self._session = session(path)
+    def __init__(self, gradient: Path, forward: Path) -> None:
+        self._gradient, self._forward = session(gradient), session(forward)
 
     def __call__(self, crop: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Embedding (D,) and gradient (S, S, 3) for a crop (S, S, 3) float32 RGB in 0..255 and v (D,); all float32."""
-        embedding, gradient = self._session.run(
+        embedding, gradient = self._gradient.run(
             None, {"crop": crop[None].astype(np.float32), "v": v[None].astype(np.float32)}
         )
         return embedding[0], gradient[0]
+
+    def forward(self, crop: np.ndarray) -> np.ndarray:
+        """The embedding alone."""
+        return self._forward.run(None, {"crop": crop[None].astype(np.float32)})[0][0]
 
 
 def load_gradient(name: str) -> Gradient:
@@ -54,23 +58,24 @@ def load_purifiers() -> list[Gradient]:
 
 
 def _load(name: str, build: Callable[[], Any]) -> Gradient:
-    path = cache_folder() / f"{name}-gradient-{EXPORT_VERSION}.onnx"
-    if not path.is_file():
-        _export(name, build, path)
-    return Gradient(path)
+    gradient, forward = (cache_folder() / f"{name}-{part}-{EXPORT_VERSION}.onnx" for part in ("gradient", "forward"))
+    if not (gradient.is_file() and forward.is_file()):
+        _export(name, build, gradient, forward)
+    return Gradient(gradient, forward)
 
 
-def _export(name: str, build: Callable[[], Any], path: Path) -> None:
+def _export(name: str, build: Callable[[], Any], gradient: Path, forward: Path) -> None:
     from tqdm import tqdm
 
     with tqdm(total=3, desc=f"first use: exporting {name}'s gradient", bar_format="{desc} |{bar}|") as bar:
         # TensorFlow introduces itself.
         with quiet():
-            from veilkey.export import export_gradient
+            from veilkey.export import export_forward, export_gradient
         bar.update()
         with quiet():
             model = build()
         bar.update()
         with quiet():
-            export_gradient(model, path)
+            export_gradient(model, gradient)
+            export_forward(gradient, forward)
         bar.update()

@@ -107,6 +107,7 @@ def test_the_exported_gradient_is_the_ports(port, chips: np.ndarray) -> None:
         slope = tape.gradient(expected, at, output_gradients=tf.constant(v[None]))[0].numpy()
         embedding, found = gradient(crop, v)
         assert np.abs(embedding - expected[0].numpy()).max() < 1e-4
+        assert np.array_equal(gradient.forward(crop), embedding)
         assert np.abs(found - slope).max() < 1e-4
         errors.append(np.linalg.norm(found - slope) / np.linalg.norm(slope))
     assert np.median(errors) < 1e-4

@@ -88,6 +88,7 @@ def test_the_exported_gradient_is_the_ports(subject: Subject) -> None:
         expected, slope = subject.gradient(crop, v)
         embedding, found = gradient(crop, v)
         assert np.abs(embedding - expected).max() < 1e-5 * np.abs(expected).max()
+        assert np.array_equal(gradient.forward(crop), embedding)
         errors.append(np.abs(found - slope).max() / np.abs(slope).max())
     assert min(errors) < 1e-5
     assert max(errors) < 0.02
@@ -103,7 +104,7 @@ def test_the_gradient_is_a_derivative_of_the_recognizer(subject: Subject) -> Non
     for face in subject.crops[:3]:
         crop = face.clip(1, 254)
         v = random.normal(0, 1, subject.judge.dimension).astype(np.float32)
-        embedding, _ = gradient(crop, v)
+        embedding = gradient.forward(crop)
         v -= embedding * (v @ embedding) / (embedding @ embedding)
         _, slope = gradient(crop, v)
         # One grey level, on the few values on which v depends most.
