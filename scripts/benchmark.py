@@ -15,16 +15,13 @@ Needs libjpeg's `jpegtran` and `djpeg` (Debian: libjpeg-turbo-progs).
 
 import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -34,7 +31,7 @@ import click
 import cv2
 import numpy as np
 import skimage.data
-from tqdm import tqdm
+from rounds import Measured, Row, machine, spread, take_turns
 
 import perturbation_gen.generator
 import veilkey
@@ -49,9 +46,6 @@ from veilkey.faces import FaceFinder
 from veilkey.issuing import Issued, seal
 from veilkey.protector import Protector, Settings
 from veilkey.recognizers.gradient import Gradient
-
-Measured = dict[str, float]
-"""What one run gave: "seconds", and what else belongs to it."""
 
 ONE, ALL = "dlib", "all"
 """Whom a protect is made against: one recognizer, as the first aims mean it, or by default all that are installed."""
@@ -87,40 +81,6 @@ child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=quie
 _, status, usage = os.wait4(child, 0)
 print(time.perf_counter() - start, usage.ru_maxrss, os.waitstatus_to_exitcode(status))
 """
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table: figures of `what`, beside those of `against` from the same rounds."""
-
-    what: str
-    against: str
-    values: Sequence[float]
-    base: Sequence[float]
-    unit: str
-    aim: float | None = None
-    most: float | None = None
-    """The aim where that is a ratio."""
-
-    @property
-    def ratios(self) -> list[float]:
-        return [value / base for value, base in zip(self.values, self.base, strict=True)]
-
-    @property
-    def reached(self) -> bool | None:
-        if self.most is not None:
-            return statistics.median(self.ratios) <= self.most
-        return None if self.aim is None else statistics.median(self.values) <= self.aim
-
-    def markdown(self) -> str:
-        verdict = {None: "", True: "reached", False: "**not reached**"}[self.reached]
-        aim = "" if self.aim is None else f"{self.aim:g} {self.unit}"
-        aim = aim if self.most is None else f"{self.most:g} times"
-        figures = f"{spread(self.ratios)} | {spread(self.values)} {self.unit} | {spread(self.base)} {self.unit}"
-        return f"| {self.what} | {self.against} | {figures} | {aim} | {verdict} |"
-
-    def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "ratios": self.ratios, "reached": self.reached}
 
 
 class Stopwatch:
@@ -252,25 +212,6 @@ def launch(*arguments: str | Path) -> Measured:
     return {"seconds": float(seconds), "memory": float(peak) * (1 if sys.platform == "darwin" else 1024)}
 
 
-def take_turns(tasks: Mapping[str, Callable[[], Measured]], repeats: int, title: str) -> dict[str, dict[str, list]]:
-    """What the tasks gave, by task and figure, one value a round; the round before the first is not counted."""
-    runs: dict[str, list[Measured]] = {name: [] for name in tasks}
-    with tqdm(total=(repeats + 1) * len(tasks), desc=title, unit="run") as bar:
-        for number in range(repeats + 1):
-            for name in [*tasks] if number % 2 == 0 else [*reversed(tasks)]:
-                measured = tasks[name]()
-                if number:
-                    runs[name].append(measured)
-                bar.update()
-    return {name: {key: [run[key] for run in found] for key in found[0]} for name, found in runs.items()}
-
-
-def spread(values: Sequence[float]) -> str:
-    """Minimum / median / maximum, to three digits that count."""
-    figures = (min(values), statistics.median(values), max(values))
-    return " / ".join(f"{x:.0f}" if x >= 100 else f"{x:.3g}" for x in figures)
-
-
 def scaled(pixels: np.ndarray, width: int, height: int) -> Picture:
     return Picture(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_CUBIC), "RGB")
 
@@ -360,25 +301,6 @@ def shares(runs: dict[str, list]) -> dict[str, list[float]]:
     whole = [seconds + png for seconds, png in zip(runs["seconds"], runs[ENCODE], strict=True)]
     names = [name for name in runs if name not in ("seconds", "steps", "matches")]
     return {name: [100 * part / all_ for part, all_ in zip(runs[name], whole, strict=True)] for name in names}
-
-
-def machine() -> dict[str, Any]:
-    """Where and when this was measured."""
-    return {
-        "cores": os.cpu_count(),
-        "processor": processor(),
-        "python": platform.python_version(),
-        "load before": round(os.getloadavg()[0], 2),
-    }
-
-
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.machine()
 
 
 @click.command()
