@@ -5,21 +5,26 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-PURIFIED = 0.25
-"""How often a purifier is on the way, where there is one."""
+PURIFIED = 0.15
+"""How often a purifier has cleaned the photo before it leaves, where there is one."""
 HALVED, BLURRED, RECOMPRESSED = 0.3, 0.15, 0.3
-"""How often otherwise; the rest arrives as it left."""
+"""How often on the way; the rest arrives as it left."""
 
 Linear = Callable[[np.ndarray], np.ndarray]
 Journey = Callable[[np.ndarray], tuple[np.ndarray, Linear]]
 """A photo (h, w, 3) float32 -> as it arrives, and how a slope (h, w, 3) there is carried back to what left."""
 
 
-def draw_journey(random: np.random.Generator, purifiers: Sequence[Journey] = ()) -> Journey:
-    """A journey, by chance. A blur is its own transpose and so, nearly, is a way to a smaller size and back.
-    Recompression is passed straight through."""
+def draw_purifier(random: np.random.Generator, purifiers: Sequence[Journey]) -> Journey:
+    """By chance one of the purifiers, else what leaves all as it is."""
     if purifiers and random.random() < PURIFIED:
         return purifiers[int(random.integers(len(purifiers)))]
+    return _unchanged
+
+
+def draw_journey(random: np.random.Generator) -> Journey:
+    """A journey, by chance. A blur is its own transpose and so, nearly, is a way to a smaller size and back.
+    Recompression is passed straight through."""
     lot = random.random()
     if lot < HALVED:
         return _shrinking(random.uniform(0.45, 0.7))

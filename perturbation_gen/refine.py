@@ -9,7 +9,7 @@ import numpy as np
 
 from mask_template.truth import Gradient
 from perturbation_gen.budget import Budget, grey, ssim, ssim_with_gradient, texture
-from perturbation_gen.journey import Journey, draw_journey
+from perturbation_gen.journey import Journey, draw_journey, draw_purifier
 from perturbation_gen.scene import Scene
 from perturbation_gen.target import TARGET_WEIGHT, IdentitySpace, pull
 
@@ -87,8 +87,8 @@ def refine(
     """Improve `start` (h, w, C) float32 by at most `steps` steps; returns the residual and how many were taken.
 
     At each step each recognizer sees the face a little moved and scaled, after a journey of its own through the world,
-    and counts by how much of its margin is missing: of several, one gives way long before another, and must not spend
-    the other's budget.
+    at some of them as a purifier leaves it, and counts by how much of its margin is missing: of several, one gives way
+    long before another, and must not spend the other's budget.
     The derivative of the loss is taken at the embedding of the step before, which saves a pass through the network. A
     recognizer that kept its margins is asked every other time.
     """
@@ -101,8 +101,9 @@ def refine(
         for step in range(steps):
             changed = scene.apply(residual)
             asked = [opinion for opinion in opinions if step % 2 == 0 or not opinion.satisfied]
-            ways = [(draw_journey(random, purifiers), _view(opinion.one, random)) for opinion in asked]
-            answers = [pool.submit(opinion.ask, changed, *way) for opinion, way in zip(asked, ways, strict=True)]
+            left, back = draw_purifier(random, purifiers)(changed)
+            ways = [(draw_journey(random), _view(opinion.one, random)) for opinion in asked]
+            answers = [pool.submit(opinion.ask, left, *way) for opinion, way in zip(asked, ways, strict=True)]
             # While they look.
             whole, visible = ssim_with_gradient(scene.image, changed)
             face = ssim(scene.image[scene.box], changed[scene.box])
@@ -111,7 +112,8 @@ def refine(
             calm = calm + 1 if step and all(opinion.satisfied for opinion in opinions) else 0
             if calm >= CALM:
                 return residual, step
-            wish = sum(weight * opinion.slope for weight, opinion in zip(_weights(opinions), opinions, strict=True))
+            # A slope that was kept from the step before takes this step's way back, too.
+            wish = back(sum(weight * one.slope for weight, one in zip(_weights(opinions), opinions, strict=True)))
             used = (1 - min(whole, face)) / (1 - budget.ssim)
             if used > 1:
                 # Back to the budget, taking the loss of similarity as quadratic in the amplitude.
@@ -129,7 +131,8 @@ def refine(
 
 
 class _Opinion:
-    """What a recognizer said last: where the face is, and `slope` (h, w, 3), of norm 1, which way it should change."""
+    """What a recognizer said last: where the face is, and `slope` (h, w, 3), of norm 1, which way what it saw should
+    change."""
 
     def __init__(self, one: Attacked, slope: np.ndarray) -> None:
         self.one, self.slope = one, slope

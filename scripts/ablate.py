@@ -95,7 +95,7 @@ class WithoutGenerator(Protector):
 
 
 class WithoutPurifiers(Protector):
-    """No look is at a face that a purifier has cleaned."""
+    """Recognizers never see a face that a purifier has cleaned."""
 
     def __init__(self, attacked: Sequence[str]) -> None:
         super().__init__(attacked)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from perturbation_gen.journey import PURIFIED, Linear, draw_journey
+from perturbation_gen.journey import PURIFIED, Linear, draw_journey, draw_purifier
 
 
 def kind(image: np.ndarray, arrived: np.ndarray, back: np.ndarray) -> str:
@@ -64,6 +64,6 @@ def test_purifiers_have_their_share_and_take_turns() -> None:
         return image, np.positive
 
     random = np.random.default_rng(0)
-    drawn = [draw_journey(random, [first, second]) for _ in range(2000)]
+    drawn = [draw_purifier(random, [first, second]) for _ in range(2000)]
     for purifier in (first, second):
         assert abs(drawn.count(purifier) / len(drawn) - PURIFIED / 2) < 0.03
