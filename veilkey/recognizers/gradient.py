@@ -17,7 +17,7 @@ EXPORT_VERSION = 4
 
 
 class Gradient:
-    """(crop, v) -> (embedding, J^T v) of one recognizer's port, J the Jacobian of its embedding."""
+    """(crop, v) -> (embedding, J^T v) of a recognizer's port, J the Jacobian; a purifier's is the cleaned crop."""
 
     def __init__(self, gradient: Path, forward: Path) -> None:
         self._gradient, self._forward = session(gradient), session(forward)
