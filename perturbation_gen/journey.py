@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-PURIFIED = 0.15
-"""How often a purifier has cleaned the photo before it leaves, where there is one."""
+PURIFIED_EVERY = 7
+"""At every so manieth step a purifier has cleaned the photo before it leaves, where there is one."""
 HALVED, BLURRED, RECOMPRESSED = 0.3, 0.15, 0.3
 """How often on the way; the rest arrives as it left."""
 
@@ -15,10 +15,10 @@ Journey = Callable[[np.ndarray], tuple[np.ndarray, Linear]]
 """A photo (h, w, 3) float32 -> as it arrives, and how a slope (h, w, 3) there is carried back to what left."""
 
 
-def draw_purifier(random: np.random.Generator, purifiers: Sequence[Journey]) -> Journey:
-    """By chance one of the purifiers, else what leaves all as it is."""
-    if purifiers and random.random() < PURIFIED:
-        return purifiers[int(random.integers(len(purifiers)))]
+def purifier_at(turn: int, purifiers: Sequence[Journey]) -> Journey:
+    """The purifiers in turn, each after the same number of turns; in between what leaves all as it is."""
+    if purifiers and turn % PURIFIED_EVERY == 0:
+        return purifiers[turn // PURIFIED_EVERY % len(purifiers)]
     return _unchanged
 
 

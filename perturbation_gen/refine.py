@@ -9,7 +9,7 @@ import numpy as np
 
 from mask_template.truth import Gradient
 from perturbation_gen.budget import Budget, grey, ssim, ssim_with_gradient, texture
-from perturbation_gen.journey import Journey, draw_journey, draw_purifier
+from perturbation_gen.journey import PURIFIED_EVERY, Journey, draw_journey, purifier_at
 from perturbation_gen.scene import Scene
 from perturbation_gen.target import TARGET_WEIGHT, IdentitySpace, pull
 
@@ -97,11 +97,13 @@ def refine(
     first, second = np.zeros_like(residual), np.zeros_like(residual)
     opinions = [_Opinion(one, np.zeros_like(scene.image)) for one in attacked]
     calm = 0
+    # Regular, as by chance some photos would hardly ever be seen purified; when the first time is, the secret says.
+    turn = int(random.integers(PURIFIED_EVERY * max(1, len(purifiers))))
     with ThreadPoolExecutor(len(attacked)) as pool:
         for step in range(steps):
             changed = scene.apply(residual)
             asked = [opinion for opinion in opinions if step % 2 == 0 or not opinion.satisfied]
-            left, back = draw_purifier(random, purifiers)(changed)
+            left, back = purifier_at(turn + step, purifiers)(changed)
             ways = [(draw_journey(random), _view(opinion.one, random)) for opinion in asked]
             answers = [pool.submit(opinion.ask, left, *way) for opinion, way in zip(asked, ways, strict=True)]
             # While they look.

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from perturbation_gen.journey import PURIFIED, Linear, draw_journey, draw_purifier
+from perturbation_gen.journey import PURIFIED_EVERY, Linear, draw_journey, purifier_at
 
 
 def kind(image: np.ndarray, arrived: np.ndarray, back: np.ndarray) -> str:
@@ -56,14 +56,18 @@ def test_a_slope_is_carried_back_by_the_transpose(close_up: np.ndarray) -> None:
     assert seen >= 10
 
 
-def test_purifiers_have_their_share_and_take_turns() -> None:
+def test_purifiers_take_turns_at_regular_steps() -> None:
     def first(image: np.ndarray) -> tuple[np.ndarray, Linear]:
         return image, np.negative
 
     def second(image: np.ndarray) -> tuple[np.ndarray, Linear]:
         return image, np.positive
 
-    random = np.random.default_rng(0)
-    drawn = [draw_purifier(random, [first, second]) for _ in range(2000)]
-    for purifier in (first, second):
-        assert abs(drawn.count(purifier) / len(drawn) - PURIFIED / 2) < 0.03
+    pair, slope = [first, second], np.ones((2, 2, 3), np.float32)
+    for turn in range(4 * PURIFIED_EVERY):
+        left = purifier_at(turn, pair)
+        if turn % PURIFIED_EVERY == 0:
+            assert left is pair[turn // PURIFIED_EVERY % 2]
+        else:
+            arrived, back = left(slope)
+            assert np.array_equal(arrived, slope) and np.array_equal(back(slope), slope)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from perturbation_gen import journey
 from perturbation_gen.purifier import SIDE, Purifier, shipped
 from perturbation_gen.purifier_model import build_purifier
 from veilkey.carriers import Picture, Pixels
@@ -65,11 +64,7 @@ def test_a_slope_is_carried_back_by_the_transpose(number: int, face: Face, close
     assert abs(taken - float(((back(noise) - noise) * noise).sum())) < 0.1 * abs(taken)
 
 
-def test_with_purifiers_in_the_loop_less_is_taken_off(
-    face: Face, close_up: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """At every other step, as their usual share leaves it to chance whether one photo has any."""
-    monkeypatch.setattr(journey, "PURIFIED", 0.5)
+def test_with_purifiers_in_the_loop_less_is_taken_off(face: Face, close_up: np.ndarray) -> None:
     judge, protector = DlibResNet(), Protector(("dlib",))
     clean = judge.embed_face(close_up, face.landmarks)
 
