@@ -58,10 +58,18 @@ def load_purifiers() -> list[Gradient]:
 
 
 def _load(name: str, build: Callable[[], Any]) -> Gradient:
-    gradient, forward = (cache_folder() / f"{name}-{part}-{EXPORT_VERSION}.onnx" for part in ("gradient", "forward"))
+    gradient, forward = _files(name, EXPORT_VERSION)
     if not (gradient.is_file() and forward.is_file()):
         _export(name, build, gradient, forward)
+        for version in range(EXPORT_VERSION):
+            for outdated in _files(name, version):
+                outdated.unlink(missing_ok=True)
     return Gradient(gradient, forward)
+
+
+def _files(name: str, version: int) -> tuple[Path, Path]:
+    """Where the gradient and the forward part are kept."""
+    return cache_folder() / f"{name}-gradient-{version}.onnx", cache_folder() / f"{name}-forward-{version}.onnx"
 
 
 def _export(name: str, build: Callable[[], Any], gradient: Path, forward: Path) -> None:
