@@ -4,8 +4,9 @@
     python scripts/plot_frontier.py runs/strengths/report.json -o frontier.svg
 
 A line for each recognizer: the share of probes that still match at FAR 1e-3, with its interval, at each strength and
-where nothing is changed. Hollow marks: the same photos at half the size, where the report has that. At most five
-recognizers, the report's first, as more lines could not be told apart.
+where nothing is changed. Hollow marks, dashed: what an attacker's purifier makes of the same photos, where the report
+has that attack, else the photos at half the size. At most five recognizers, the report's first, as more lines could not
+be told apart.
 """
 
 import json
@@ -36,6 +37,7 @@ text { font: 11.5px system-ui, sans-serif; fill: #1b1e23; } .label { font-size: 
 def plot(report: dict[str, Any]) -> Element:
     """The drawing, with a legend under it."""
     rows = [row for row in main_rows(report) if row["own"] or row["method"] == CLEAN]
+    rows.sort(key=lambda row: row["visible"]["ssim"]["value"])
     chart = Chart(
         f"Share that matches at FAR {FAR} against SSIM, by recognizer",
         Axis("SSIM of the face box", LEAST_SSIM, BEST_SSIM, TICKS, lambda ssim: -math.log(1 - ssim)),
@@ -45,13 +47,19 @@ def plot(report: dict[str, Any]) -> Element:
         judge: Style(colour, shape=n) for n, (judge, colour) in enumerate(zip(report["judges"], COLOURS, strict=False))
     }
     for judge, style in styles.items():
-        points = sorted((min(row["visible"]["ssim"]["value"], BEST_SSIM), n) for n, row in enumerate(rows))
-        for view, look in (("half", replace(style, dash=1, hollow=True)), ("none", style)):
-            shown = [(ssim, match(rows[n], judge, view)) for ssim, n in points]
-            shown = [(ssim, figure) for ssim, figure in shown if figure]
+        afterwards = [_purified(report, row, judge) for row in rows]
+        if not any(afterwards):
+            afterwards = [match(row, judge, "half") for row in rows]
+        plain = [match(row, judge) for row in rows]
+        for figures, look in ((afterwards, replace(style, dash=1, hollow=True)), (plain, style)):
+            shown = [
+                (min(row["visible"]["ssim"]["value"], BEST_SSIM), figure)
+                for row, figure in zip(rows, figures, strict=True)
+                if figure
+            ]
             chart.line([ssim for ssim, _ in shown], [figure["value"] for _, figure in shown], look, 1.2)
             for ssim, figure in shown:
-                chart.mark(ssim, figure["value"], look, *((figure["low"], figure["high"]) if view == "none" else ()))
+                chart.mark(ssim, figure["value"], look, *(() if look.hollow else (figure["low"], figure["high"])))
     drawing, height = chart.drawing(), HEIGHT + ROW * len(styles) + 10
     for number, (judge, style) in enumerate(styles.items()):
         y = HEIGHT + ROW * number + 10
@@ -68,6 +76,14 @@ def plot(report: dict[str, Any]) -> Element:
     drawing.set("height", f"{1.5 * height:g}")
     drawing.set("xmlns", "http://www.w3.org/2000/svg")
     return drawing
+
+
+def _purified(report: dict[str, Any], row: dict[str, Any], judge: str) -> dict[str, Any] | None:
+    """The match rate of a row's photos after the attack `purify`, where it was tried on them."""
+    for one in report["attacks"]:
+        if one["attack"] == "purify" and one["judge"] == judge and report["rows"][one["row"]] is row:
+            return one["after"]
+    return None
 
 
 @click.command()

@@ -30,15 +30,19 @@ def row(name: str, ssim: float, whole: float, half: float) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module")
-def drawing(tmp_path_factory: pytest.TempPathFactory) -> ElementTree.Element:
-    folder = tmp_path_factory.mktemp("frontier")
+def draw(attacks: list[dict[str, Any]], folder: Path) -> ElementTree.Element:
     other = {**row("light", 0.97, 0.2, 0.2), "method": "bar", "own": False}
-    rows = [*(row(name, *figures) for name, figures in STRENGTHS.items()), other]
-    report = {"judges": ["dlib", "sface"], "settings": {"target": ["dlib", "sface"]}, "rows": rows}
+    rows = [other, *(row(name, *figures) for name, figures in STRENGTHS.items())]
+    target = ["dlib", "sface"]
+    report = {"judges": target, "settings": {"target": target}, "rows": rows, "attacks": attacks}
     (folder / "report.json").write_text(json.dumps(report))
     subprocess.run([sys.executable, SCRIPT, folder / "report.json", "-o", folder / "frontier.svg"], check=True)
     return ElementTree.parse(folder / "frontier.svg").getroot()
+
+
+@pytest.fixture(scope="module")
+def drawing(tmp_path_factory: pytest.TempPathFactory) -> ElementTree.Element:
+    return draw([], tmp_path_factory.mktemp("frontier"))
 
 
 def heights(drawing: ElementTree.Element, judge: int, dashed: bool) -> list[float]:
@@ -56,6 +60,23 @@ def test_lines_go_through_the_figures(drawing: ElementTree.Element, judge: int) 
     """And through no other method's."""
     assert heights(drawing, judge, dashed=False) == pytest.approx([0.0, 0.5, 0.9], abs=0.01)
     assert heights(drawing, judge, dashed=True) == pytest.approx([0.1, 0.7, 0.8], abs=0.01)
+
+
+def test_after_a_purifier_where_one_was_trained(tmp_path: Path) -> None:
+    def attack(name: str, row: int, judge: str, value: float | None) -> dict[str, Any]:
+        return {"attack": name, "row": row, "judge": judge, "after": value if value is None else {"value": value}}
+
+    attacks = [
+        attack("purify", 2, "dlib", 0.6),
+        attack("purify", 3, "dlib", 0.3),
+        attack("purify", 2, "sface", 0.4),
+        attack("purify", 3, "sface", None),
+        attack("subtract", 3, "dlib", 0.9),
+    ]
+    drawing = draw(attacks, tmp_path)
+    assert heights(drawing, 0, dashed=False) == pytest.approx([0.0, 0.5, 0.9], abs=0.01)
+    assert heights(drawing, 0, dashed=True) == pytest.approx([0.3, 0.6], abs=0.01)
+    assert heights(drawing, 1, dashed=True) == pytest.approx([0.4], abs=0.01)
 
 
 def test_it_says_which_line_is_whose(drawing: ElementTree.Element) -> None:
