@@ -136,7 +136,12 @@ COSTLY: dict[str, Cost] = {
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="measures memory through /proc")
 @pytest.mark.parametrize("name", COSTLY)
 def test_a_key_file_costs_under_two_seconds_and_500_mb(
-    group: SimpleNamespace, part: Part, environment: dict[str, str], tmp_path: Path, name: str
+    group: SimpleNamespace,
+    part: Part,
+    environment: dict[str, str],
+    tmp_path: Path,
+    name: str,
+    usual: Callable[[float], float],
 ) -> None:
     make, kind, outcome = COSTLY[name]
     pem = group.keys["alice"].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -149,4 +154,4 @@ def test_a_key_file_costs_under_two_seconds_and_500_mb(
     print(f"{seconds:.2f} s, {memory / 2**20:.0f} MiB")
     assert answer == outcome
     # Processor time, because other programs may keep the machine busy.
-    assert seconds < 2 and memory < 500 * 2**20
+    assert usual(seconds) < 2 and memory < 500 * 2**20

@@ -45,11 +45,13 @@ def folder(tmp_path: Path, key_pair: SimpleNamespace) -> Path:
 
 
 @pytest.fixture(scope="session")
-def measured(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., SimpleNamespace]:
+def measured(
+    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory, usual: Callable[[float], float]
+) -> Callable[..., SimpleNamespace]:
     """Runs `veilkey ARGUMENT...` in a folder and says what it cost: measured(folder, *arguments, under=()).
 
-    The result has code, output, error, `seconds` of processor time, because other programs may keep the machine busy,
-    and `memory`, the most bytes that it held at once. `under`: a command before it, such as setpriv.
+    The result has code, output, error, `seconds` of processor time on a usual machine, because other programs may keep
+    this one busy, and `memory`, the most bytes that it held at once. `under`: a command before it, such as setpriv.
     """
     if not Path("/proc/self/status").exists():
         pytest.skip("measures memory through /proc")
@@ -69,7 +71,7 @@ def measured(environment: dict[str, str], tmp_path_factory: pytest.TempPathFacto
         )
         seconds, memory = map(float, cost.read_text().split())
         return SimpleNamespace(
-            code=done.returncode, error=done.stderr, output=done.stdout, seconds=seconds, memory=memory
+            code=done.returncode, error=done.stderr, output=done.stdout, seconds=usual(seconds), memory=memory
         )
 
     return run

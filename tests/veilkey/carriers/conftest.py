@@ -195,14 +195,14 @@ def round_trip(faces: Callable[[Picture], list[FaceKey]]) -> Callable[..., Simpl
 
 
 @pytest.fixture(scope="session")
-def refused_quickly() -> Callable[..., str]:
+def refused_quickly(usual: Callable[[float], float]) -> Callable[..., str]:
     """refused_quickly(carrier class, file): the one line that it is refused with, within two seconds."""
 
     def run(kind: type[PixelCarrier], data: bytes) -> str:
         start = time.process_time()
         with pytest.raises(UnreadablePhoto) as caught:
             kind.read(data, "photo")
-        assert time.process_time() - start < 2
+        assert usual(time.process_time() - start) < 2
         line = str(caught.value)
         assert line.startswith("photo: ") and "\n" not in line and len(line) < 200
         return line

@@ -215,13 +215,13 @@ def hostile() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", hostile())
-def test_hostile_blocks_end_soon(kind: str) -> None:
+def test_hostile_blocks_end_soon(kind: str, usual: Callable[[float], float]) -> None:
     block = hostile()[kind]
     started = time.process_time()
     for data in (block, b"Exif\0\0" + block, block[:-1]):
         assert len(clean_exif(data)) == len(data)
     clean_segments([app(0xED, b"Photoshop 3.0\0" + block[i : i + 60_000]) for i in range(0, len(block), 60_000)])
-    assert time.process_time() - started < 2
+    assert usual(time.process_time() - started) < 2
 
 
 # With a real file: all that exiftool lists.

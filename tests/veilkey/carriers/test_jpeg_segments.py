@@ -187,7 +187,9 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("scan", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_data_take_no_longer_than_reading_them(jpeg: Callable[..., bytes], scan: bytes) -> None:
+def test_hostile_data_take_no_longer_than_reading_them(
+    jpeg: Callable[..., bytes], scan: bytes, usual: Callable[[float], float]
+) -> None:
     segments = parse(jpeg()).segments
     data = join(replace(s, scan=scan) if s.marker == SOS else s for s in segments)
     started = time.process_time()
@@ -195,7 +197,7 @@ def test_hostile_data_take_no_longer_than_reading_them(jpeg: Callable[..., bytes
         assert parse(data).encode() == data
     except UnreadablePhoto:
         pass
-    assert time.process_time() - started < 1
+    assert usual(time.process_time() - started) < 1
 
 
 def test_tables_are_what_libjpeg_reads(jpeg: Callable[..., bytes], tmp_path) -> None:
