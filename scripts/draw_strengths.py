@@ -20,7 +20,7 @@ from veilkey.carriers import Picture, Pixels, encode_png, read_photo
 from veilkey.carriers.noise import window
 from veilkey.evaluation import visible
 from veilkey.files import write_new
-from veilkey.pictures import side_by_side
+from veilkey.pictures import GAIN, difference, side_by_side
 from veilkey.protector import Settings
 
 
@@ -38,10 +38,9 @@ def main(photo: Path | None, output: Path) -> None:
         if not shown:
             shown.append(("original", image[area]))
             changed.append(("", np.full_like(image[area], 255)))
-        title = f"{strength}: {figures['ssim']:.3f}, {figures['flip']:.3f}, {figures['ssimulacra2']:.0f}"
-        shown.append((title, after[area]))
-        difference = after[area].astype(np.int16) - image[area]
-        changed.append(("difference x8", np.clip(128 + 8 * difference, 0, 255).astype(np.uint8)))
+        ssim, flip, ssimulacra2 = (figures[name] for name in ("ssim", "flip", "ssimulacra2"))
+        shown.append((f"{strength}: SSIM {ssim:.3f}, FLIP {flip:.3f}, SSIMULACRA2 {ssimulacra2:.0f}", after[area]))
+        changed.append((f"difference x{GAIN}", difference(image[area], after[area])))
     rows = [side_by_side(panels, 480).pixels for panels in (shown, changed)]
     write_new([(output, encode_png(Picture(np.concatenate(rows), "RGB")))], force=True)
 

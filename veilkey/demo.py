@@ -4,15 +4,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from veilkey import api
 from veilkey.carriers import encode_png, open_photo, read_file
 from veilkey.carriers.noise import window
 from veilkey.errors import CheckFailed
 from veilkey.files import write_new
 from veilkey.issuing import Issued, complete, seal
-from veilkey.pictures import paint_template, side_by_side
+from veilkey.pictures import GAIN, difference, paint_template, side_by_side
 from veilkey.restorer import restore_file
 
 PASSPHRASE = b"a passphrase for the demo only"
@@ -53,12 +51,11 @@ def run(photo: Path | None, output: Path, say: Callable[[str], None]) -> None:
     first = payload.faces[0]
     area = window(first.region)
     before, after = original.picture.rgb()[area], file.picture.rgb()[area]
-    difference = np.clip(128 + 8 * (after.astype(np.int16) - before), 0, 255).astype(np.uint8)
     panels = [
         ("original", before),
         ("template", paint_template(before, first)),
         ("protected", after),
-        ("difference x8", difference),
+        (f"difference x{GAIN}", difference(before, after)),
         ("restored", again.rgb()[area]),
     ]
     write_new([(output, encode_png(side_by_side(panels)))], force=True)

@@ -21,6 +21,7 @@ COLOURS = {
     "other": (240, 228, 66),
 }
 OPACITY = 0.55
+GAIN = 8
 
 
 def show_templates(picture: Picture, payload: Payload) -> Picture:
@@ -51,6 +52,11 @@ def paint_template(part: np.ndarray, face: FaceKey) -> np.ndarray:
         mask = mask_in_photo(face.blocks[face.group == index], face.transform, face.region)
         painted[mask] = (1 - OPACITY) * painted[mask] + OPACITY * np.array(COLOURS[name], np.float32)
     return painted.astype(np.uint8)
+
+
+def difference(before: np.ndarray, after: np.ndarray, gain: int = GAIN) -> np.ndarray:
+    """What lies between two pictures (h, w, 3) uint8, `gain` times as large and around grey, uint8."""
+    return np.clip(128 + gain * (after.astype(np.int16) - before), 0, 255).astype(np.uint8)
 
 
 def side_by_side(panels: list[tuple[str, np.ndarray]], height: int = 320) -> Picture:

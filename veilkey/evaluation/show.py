@@ -10,6 +10,7 @@ import numpy as np
 from veilkey.carriers import Picture, encode_png
 from veilkey.evaluation.measured import Measured
 from veilkey.evaluation.sample import read_image
+from veilkey.pictures import difference
 
 # How many faces, and how large.
 FACES = 4
@@ -38,7 +39,7 @@ def _faces(measured: Measured, probe: int) -> dict[str, Any]:
         if examined[probe].failure is None:
             same = examined[probe].digest == known.digest
             after = original if same else measured.store.picture(examined[probe].digest)
-            change = np.clip(128 + GAIN * (after.astype(np.int16) - original), 0, 255).astype(np.uint8)
+            change = difference(original, after, GAIN)
             pictures = {"protected": _png(after, known.box), "difference": _png(change, known.box)}
             rows.append({"row": number, **pictures})
     return {"photo": known.photo.name, "original": _png(original, known.box), "rows": rows}
