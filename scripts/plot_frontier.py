@@ -46,10 +46,9 @@ def plot(report: dict[str, Any]) -> Element:
     styles = {
         judge: Style(colour, shape=n) for n, (judge, colour) in enumerate(zip(report["judges"], COLOURS, strict=False))
     }
+    purified = any(one["attack"] == "purify" for one in report["attacks"])
     for judge, style in styles.items():
-        afterwards = [_purified(report, row, judge) for row in rows]
-        if not any(afterwards):
-            afterwards = [match(row, judge, "half") for row in rows]
+        afterwards = [_purified(report, row, judge) if purified else match(row, judge, "half") for row in rows]
         plain = [match(row, judge) for row in rows]
         for figures, look in ((afterwards, replace(style, dash=1, hollow=True)), (plain, style)):
             shown = [
