@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from perturbation_gen.journey import PURIFIED_EVERY
 from perturbation_gen.purifier import SIDE, Purifier, shipped
 from perturbation_gen.purifier_model import build_purifier
 from veilkey.carriers import Picture, Pixels
@@ -77,3 +78,22 @@ def test_with_purifiers_in_the_loop_less_is_taken_off(face: Face, close_up: np.n
     lasting = left()
     protector._purifiers = []
     assert lasting > left() + 0.1
+
+
+def test_one_is_asked_before_every_seventh_step(close_up: np.ndarray) -> None:
+    protector, asked = Protector(("dlib",)), []
+
+    class Counting:
+        def forward(self, crop: np.ndarray) -> np.ndarray:
+            asked.append(True)
+            return crop
+
+        def __call__(self, crop: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return crop, v
+
+    protector._purifiers = [Counting()]
+    for _ in range(3):
+        asked.clear()
+        steps = protector.protect(Pixels(Picture(close_up, "RGB")), Settings(strength="strong"))[2][0].steps
+        # Once more where the secret lets it begin early, and where the steps came in two lots.
+        assert steps // PURIFIED_EVERY <= len(asked) + (steps > Settings.refine) <= steps // PURIFIED_EVERY + 2

@@ -50,8 +50,8 @@ def measured(
 ) -> Callable[..., SimpleNamespace]:
     """Runs `veilkey ARGUMENT...` in a folder and says what it cost: measured(folder, *arguments, under=()).
 
-    The result has code, output, error, `seconds` of processor time on a usual machine, because other programs may keep
-    this one busy, and `memory`, the most bytes that it held at once. `under`: a command before it, such as setpriv.
+    The result has code, output, error, `seconds` of processor time, because other programs may keep the machine busy,
+    as of a usual machine, and `memory`, the most bytes held at once. `under`: a command before it, such as setpriv.
     """
     if not Path("/proc/self/status").exists():
         pytest.skip("measures memory through /proc")
