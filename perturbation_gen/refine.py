@@ -89,8 +89,8 @@ def refine(
     At each step each recognizer sees the face a little moved and scaled, after a journey of its own through the world,
     at some of them as a purifier leaves it, and counts by how much of its margin is missing: of several, one gives way
     long before another, and must not spend the other's budget.
-    The derivative of the loss is taken at the embedding of the step before, which saves a pass through the network. A
-    recognizer that kept its margins is asked every other time.
+    The derivative of the loss is taken at the embedding of the last look, which saves a pass through the network. Each
+    is asked as often as it counts: at every step if it counts for its share or more, at every other if for half of it.
     """
     room = texture(scene.image) / TEXTURE * scene.gate
     residual = scene.confine(start)
@@ -102,7 +102,7 @@ def refine(
     with ThreadPoolExecutor(len(attacked)) as pool:
         for step in range(steps):
             changed = scene.apply(residual)
-            asked = [opinion for opinion in opinions if step % 2 == 0 or not opinion.satisfied]
+            asked = [opinion for opinion in opinions if opinion.due >= 1]
             left, back = purifier_at(turn + step, purifiers)(changed)
             ways = [(draw_journey(random), _view(opinion.one, random)) for opinion in asked]
             answers = [pool.submit(opinion.ask, left, *way) for opinion, way in zip(asked, ways, strict=True)]
@@ -114,8 +114,11 @@ def refine(
             calm = calm + 1 if step and all(opinion.satisfied for opinion in opinions) else 0
             if calm >= CALM:
                 return residual, step
-            # A slope that was kept from the step before takes this step's way back, too.
-            wish = back(sum(weight * one.slope for weight, one in zip(_weights(opinions), opinions, strict=True)))
+            weights = _weights(opinions)
+            for opinion, weight in zip(opinions, weights, strict=True):
+                opinion.due += len(opinions) * weight
+            # A slope that was kept from an earlier step takes this step's way back, too.
+            wish = back(sum(weight * one.slope for weight, one in zip(weights, opinions, strict=True)))
             used = (1 - min(whole, face)) / (1 - budget.ssim)
             if used > 1:
                 # Back to the budget, taking the loss of similarity as quadratic in the amplitude.
@@ -141,12 +144,14 @@ class _Opinion:
         self.satisfied = False
         self.missing = 1.0
         """Share of the distance to be kept that is missing, smoothed over looks; negative beyond it."""
+        self.due = 1.0
+        """How much it came to count since it was asked, in shares of an equal among all; at 1 it is asked again."""
         self._distance: float | None = None
         self._wish = one.pull(one.own_embedding)
 
     def ask(self, image: np.ndarray, journey: Journey, view: np.ndarray) -> None:
         """Look at `image` (h, w, 3) after a journey, through `view` (2, 3), image -> input."""
-        one = self.one
+        one, self.due = self.one, 0.0
         arrived, back = journey(image)
         seen = cv2.warpAffine(arrived, view, (one.size, one.size), flags=cv2.INTER_LINEAR)
         embedding, slope = one.gradient(seen, self._wish)

@@ -1,3 +1,4 @@
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -5,6 +6,10 @@ import pytest
 
 from perturbation_gen.refine import Attacked
 from perturbation_gen.target import load_space
+from veilkey import recognizers
+from veilkey.carriers import Picture, Pixels
+from veilkey.protector import Protector, Settings
+from veilkey.recognizers.gradient import Gradient
 
 
 @pytest.fixture
@@ -45,3 +50,17 @@ def test_far_from_the_face_it_does_not_matter_whose_it_was(attacked: Attacked) -
     assert all(np.array_equal(one.pull(there), pull) for one in others)
     moved = there + 1e-3 * pull
     assert attacked.space.direction(moved) @ attacked.target > attacked.space.direction(there) @ attacked.target
+
+
+def test_who_gives_way_first_is_asked_less_often(close_up: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    protector, looks = Protector(("dlib", "sface")), Counter[int]()
+
+    def counted(self: Gradient, crop: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        looks[len(crop)] += 1
+        return gradient(self, crop, v)
+
+    gradient = Gradient.__call__
+    monkeypatch.setattr(Gradient, "__call__", counted)
+    protector.protect(Pixels(Picture(close_up, "RGB")), Settings())
+    dlib, sface = (looks[recognizers.get(name).input_size] for name in ("dlib", "sface"))
+    assert 0 < dlib < 0.8 * sface
