@@ -2,9 +2,9 @@
 
     python scripts/draw_strengths.py -o strengths.png
 
-The portrait of an astronaut that scikit-image carries, or PHOTO, protected against all installed recognizers: the face
-as it was and at each strength with its SSIM, FLIP and SSIMULACRA2 over the face box, and under it the difference, eight
-times as large.
+The portrait of an astronaut that scikit-image carries, or PHOTO, protected against the recognizers of --target: the
+face as it was and at each strength with its SSIM, FLIP and SSIMULACRA2 over the face box, and under it the difference,
+eight times as large.
 """
 
 from pathlib import Path
@@ -27,9 +27,10 @@ from veilkey.protector import Settings
 @click.command()
 @click.argument("photo", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
-def main(photo: Path | None, output: Path) -> None:
+@click.option("--target", default="all", show_default=True)
+def main(photo: Path | None, output: Path, target: str) -> None:
     image = read_photo(photo).rgb() if photo else skimage.data.astronaut()
-    protector, shown, changed = api.protector(), [], []
+    protector, shown, changed = api.protector(target), [], []
     for strength in tqdm(STRENGTHS):
         settings = Settings(strength=strength, faces=(1,))
         protected, payload, faces = protector.protect(Pixels(Picture(image, "RGB")), settings)
