@@ -41,18 +41,33 @@ def texture(image: np.ndarray) -> np.ndarray:
 
 def ssim(first: np.ndarray, second: np.ndarray) -> float:
     """Mean structural similarity of (H, W, C) images in 0..255 (Wang et al. 2004; as scikit-image computes it)."""
-    return float(_ssim_parts(first.astype(np.float32), second.astype(np.float32))[0].mean())
+    return float(ssim_map(first.astype(np.float32), second.astype(np.float32)).mean())
 
 
-def ssim_with_gradient(first: np.ndarray, second: np.ndarray) -> tuple[float, np.ndarray]:
-    """Mean structural similarity, and its gradient in `second`; both images (H, W, C) float32."""
+def ssim_map(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Structural similarity in each window of WINDOW x WINDOW pixels, (H - 6, W - 6, C), of images (H, W, C) float32.
+
+    The mean over the windows `inside` a box is the similarity of the box.
+    """
+    values: np.ndarray = _ssim_parts(first, second)[0]
+    return values
+
+
+def inside(windows: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
+    """Of a map as of `ssim_map`, the windows that lie in `box`, rows and columns of the images."""
+    rows, columns = (slice(side.start, max(side.start, side.stop - WINDOW + 1)) for side in box)
+    return windows[rows, columns]
+
+
+def ssim_with_gradient(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Map as of `ssim_map`, and the gradient of its mean in `second`; both images (H, W, C) float32."""
     values, inner, m1, m2, two_over, s_over_b2, rest = _ssim_parts(first, second, slopes=True)
     unbiased = WINDOW**2 / (WINDOW**2 - 1)
     by_cross = unbiased * two_over
     by_square = -unbiased * s_over_b2
     by_mean = rest - by_cross * m1 - 2 * by_square * m2
     spread = [_box(_pad(part, first.shape, inner)) for part in (by_mean, by_cross, by_square)]
-    return float(values.mean()), (spread[0] + first * spread[1] + 2 * second * spread[2]) / values.size
+    return values, (spread[0] + first * spread[1] + 2 * second * spread[2]) / values.size
 
 
 def _ssim_parts(first: np.ndarray, second: np.ndarray, slopes: bool = False) -> tuple:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from mask_template.truth import Gradient
-from perturbation_gen.budget import Budget, grey, ssim, ssim_with_gradient, texture
+from perturbation_gen.budget import Budget, grey, ssim_with_gradient, texture
 from perturbation_gen.journey import PURIFIED_EVERY, Journey, draw_journey, purifier_at
 from perturbation_gen.scene import Scene
 from perturbation_gen.target import TARGET_WEIGHT, IdentitySpace, pull
@@ -107,8 +107,7 @@ def refine(
             ways = [(draw_journey(random), _view(opinion.one, random)) for opinion in asked]
             answers = [pool.submit(opinion.ask, left, *way) for opinion, way in zip(asked, ways, strict=True)]
             # While they look.
-            whole, visible = ssim_with_gradient(scene.image, changed)
-            face = ssim(scene.image[scene.box], changed[scene.box])
+            windows, visible = ssim_with_gradient(scene.image, changed)
             for answer in answers:
                 answer.result()
             calm = calm + 1 if step and all(opinion.satisfied for opinion in opinions) else 0
@@ -119,7 +118,7 @@ def refine(
                 opinion.due += len(opinions) * weight
             # A slope that was kept from an earlier step takes this step's way back, too.
             wish = back(sum(weight * one.slope for weight, one in zip(weights, opinions, strict=True)))
-            used = (1 - min(whole, face)) / (1 - budget.ssim)
+            used = (1 - scene.lower(windows)) / (1 - budget.ssim)
             if used > 1:
                 # Back to the budget, taking the loss of similarity as quadratic in the amplitude.
                 residual = residual / np.sqrt(used)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from perturbation_gen.budget import Budget, flip, ssim
+from perturbation_gen.budget import Budget, flip, inside, ssim_map
 
 FEATHER = 1.0
 """Softening of the template's edge, in lattice points, so that no seam shows there."""
@@ -45,8 +45,11 @@ class Scene:
 
     def similarity(self, residual: np.ndarray) -> float:
         """The lower of the structural similarities of the face box and of the whole crop."""
-        changed = self.apply(residual)
-        return min(ssim(self.image[self.box], changed[self.box]), ssim(self.image, changed))
+        return self.lower(ssim_map(self.image, self.apply(residual)))
+
+    def lower(self, windows: np.ndarray) -> float:
+        """The lower of the two for a map as of `ssim_map`."""
+        return float(min(windows.mean(), inside(windows, self.box).mean()))
 
     def fit(self, residual: np.ndarray, budget: Budget) -> np.ndarray:
         """The largest multiple, up to GROW, of `residual` (h, w, C) within the budget, as the int8 lattice."""

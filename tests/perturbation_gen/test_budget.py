@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from perturbation_gen.budget import STRENGTHS, flip, ssim, ssim_with_gradient
+from perturbation_gen.budget import STRENGTHS, flip, inside, ssim, ssim_map, ssim_with_gradient
 
 
 @pytest.fixture(scope="module", params=[0.0, 1.0, 8.0, 60.0], ids="noise {}".format)
@@ -21,7 +21,17 @@ def test_ssim_is_scikit_images(pair: tuple[np.ndarray, np.ndarray]) -> None:
 
 def test_ssim_with_gradient_says_the_same(pair: tuple[np.ndarray, np.ndarray]) -> None:
     first, second = (x.astype(np.float32) for x in pair)
-    assert abs(ssim_with_gradient(first, second)[0] - ssim(*pair)) < 1e-6
+    assert np.array_equal(ssim_with_gradient(first, second)[0], ssim_map(first, second))
+
+
+@pytest.mark.parametrize("box", [np.s_[60:171, 90:181], np.s_[0:7, 0:256], np.s_[200:256, 249:256]])
+def test_the_map_of_the_whole_holds_that_of_a_box(
+    pair: tuple[np.ndarray, np.ndarray], box: tuple[slice, slice]
+) -> None:
+    first, second = (x.astype(np.float32) for x in pair)
+    windows = inside(ssim_map(first, second), box)
+    assert windows.shape == ssim_map(first[box], second[box]).shape
+    assert abs(windows.mean() - ssim(first[box], second[box])) < 1e-6
 
 
 def fraction(function: Callable[[np.ndarray], float], at: np.ndarray, direction: np.ndarray, step: float) -> float:

@@ -43,8 +43,8 @@ class Fawkes(Method):
             cosine, slope, seen = views.cosine(image, target, seen)
             # The distance of unit vectors is the root of 2 - 2 cosine.
             wish = -slope / np.sqrt(2 - 2 * cosine)
-            value, visible = ssim_with_gradient(region.image, image)
-            over = max((1 - value) / 2 - dssim, 0.0)
+            windows, visible = ssim_with_gradient(region.image, image)
+            over = max((1 - float(windows.mean())) / 2 - dssim, 0.0)
             wish -= WEIGHT * over * visible
             first = FIRST_MOMENT * first + (1 - FIRST_MOMENT) * wish
             second = SECOND_MOMENT * second + (1 - SECOND_MOMENT) * wish**2
