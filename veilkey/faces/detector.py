@@ -7,8 +7,9 @@ from veilkey.models import packaged_file
 
 # Sides of the copies that are searched: the small one finds faces that fill the photo, the large one faces in a crowd.
 SEARCH_SIDES = (320, 1024)
-# A face cut by the photo's edge is found more often when there is something around it.
-PADDING = 0.2
+# A face cut by the photo's edge is found more often when there are so many pixels of something around the copy; what is
+# wider than that at the larger scale is found at the smaller one.
+PADDING = 64
 SCORE = 0.6
 OVERLAP = 0.3
 
@@ -44,13 +45,14 @@ class Detector:
             (max(1, round(width * scale)), max(1, round(height * scale))),
             interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
         )
-        pad = round(PADDING * max(small.shape[:2]))
-        padded = cv2.copyMakeBorder(small, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(127, 127, 127))
+        padded = cv2.copyMakeBorder(
+            small, PADDING, PADDING, PADDING, PADDING, cv2.BORDER_CONSTANT, value=(127, 127, 127)
+        )
         self._yunet.setInputSize((padded.shape[1], padded.shape[0]))
         found = self._yunet.detect(cv2.cvtColor(padded, cv2.COLOR_RGB2BGR))[1]
         if found is None:
             return np.zeros((0, 15))
         rows = found.astype(np.float64)
-        rows[:, [0, 1, *range(4, 14)]] -= pad
+        rows[:, [0, 1, *range(4, 14)]] -= PADDING
         rows[:, :14] /= [small.shape[1] / width, small.shape[0] / height] * 7
         return rows
