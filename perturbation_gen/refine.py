@@ -27,7 +27,7 @@ MISSING_WEIGHT = 6.0
 INERTIA = 0.5
 """Share of the distance seen before in the one that weights go by; each look goes through another journey."""
 CALM = 4
-"""So many changed copies in a row must keep the margins before the steps end early."""
+"""So many steps in a row all must have kept their margins, each when it last looked, before the steps end early."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def refine(
                 opinion.due += len(opinions) * weight
             # A slope that was kept from an earlier step takes this step's way back, too.
             wish = back(sum(weight * one.slope for weight, one in zip(weights, opinions, strict=True)))
-            used = (1 - scene.lower(windows)) / (1 - budget.ssim)
+            used = (1 - scene.similarity_in(windows)) / (1 - budget.ssim)
             if used > 1:
                 # Back to the budget, taking the loss of similarity as quadratic in the amplitude.
                 residual = residual / np.sqrt(used)

@@ -45,10 +45,10 @@ class Scene:
 
     def similarity(self, residual: np.ndarray) -> float:
         """The lower of the structural similarities of the face box and of the whole crop."""
-        return self.lower(ssim_map(self.image, self.apply(residual)))
+        return self.similarity_in(ssim_map(self.image, self.apply(residual)))
 
-    def lower(self, windows: np.ndarray) -> float:
-        """The lower of the two for a map as of `ssim_map`."""
+    def similarity_in(self, windows: np.ndarray) -> float:
+        """The same, of a map as of `ssim_map` between the image and a changed one."""
         return float(min(windows.mean(), inside(windows, self.box).mean()))
 
     def fit(self, residual: np.ndarray, budget: Budget) -> np.ndarray:

@@ -63,4 +63,5 @@ def test_who_gives_way_first_is_asked_less_often(close_up: np.ndarray, monkeypat
     monkeypatch.setattr(Gradient, "__call__", counted)
     protector.protect(Pixels(Picture(close_up, "RGB")), Settings())
     dlib, sface = (looks[recognizers.get(name).input_size] for name in ("dlib", "sface"))
-    assert 0 < dlib < 0.8 * sface
+    # Asked at every step, both would have the same; over 40 secrets it was 0.43 to 0.76.
+    assert 0 < dlib < 0.9 * sface
