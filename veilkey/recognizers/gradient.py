@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from mask_template.runtime import session
 from perturbation_gen.purifier import shipped
@@ -59,12 +60,20 @@ def load_purifiers() -> list[Gradient]:
 
 def _load(name: str, build: Callable[[], Any]) -> Gradient:
     gradient, forward = _files(name, EXPORT_VERSION)
-    if not (gradient.is_file() and forward.is_file()):
-        _export(name, build, gradient, forward)
-        for version in range(EXPORT_VERSION):
-            for outdated in _files(name, version):
-                outdated.unlink(missing_ok=True)
+    if not _are_there(gradient, forward):
+        # Of several processes that are the first at once, one exports and the others wait for it.
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        with FileLock(cache_folder() / f"{name}.lock"):
+            if not _are_there(gradient, forward):
+                _export(name, build, gradient, forward)
+                for version in range(EXPORT_VERSION):
+                    for outdated in _files(name, version):
+                        outdated.unlink(missing_ok=True)
     return Gradient(gradient, forward)
+
+
+def _are_there(*files: Path) -> bool:
+    return all(file.is_file() for file in files)
 
 
 def _files(name: str, version: int) -> tuple[Path, Path]:

@@ -1,5 +1,7 @@
 """What first use leaves in the cache folder."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,24 @@ def test_what_older_versions_exported_goes_and_what_this_one_did_is_used(
         (tmp_path / name).write_bytes(b"")
     load_purifiers()
     current = [f"{path.stem}-{part}-{EXPORT_VERSION}.onnx" for path in shipped() for part in ("gradient", "forward")]
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, *current])
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".lock") == sorted([*others, *current])
     written = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     load_purifiers()
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == written
+
+
+def test_of_two_processes_that_are_the_first_one_exports(tmp_path: Path, environment: dict[str, str]) -> None:
+    code = "from veilkey.recognizers.gradient import load_purifiers; print(len(load_purifiers()))"
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            env={**environment, "VEILKEY_HOME": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    said = [one.communicate(timeout=300) for one in both]
+    assert [out.strip() for out, _ in said] == [str(len(shipped()))] * 2, said
+    assert sum("exporting" in progress for _, progress in said) == 1
