@@ -49,8 +49,7 @@ def ssim_map(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     The mean over the windows `inside` a box is the similarity of the box.
     """
-    values: np.ndarray = _ssim_parts(first, second)[0]
-    return values
+    return _inner(_ssim_parts(first, second)[0])
 
 
 def inside(windows: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
@@ -61,37 +60,40 @@ def inside(windows: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
 
 def ssim_with_gradient(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Map as of `ssim_map`, and the gradient of its mean in `second`; both images (H, W, C) float32."""
-    values, inner, m1, m2, two_over, s_over_b2, rest = _ssim_parts(first, second, slopes=True)
+    values, m1, m2, a1, a2, b1, b2 = _ssim_parts(first, second)
     unbiased = WINDOW**2 / (WINDOW**2 - 1)
-    by_cross = unbiased * two_over
-    by_square = -unbiased * s_over_b2
-    by_mean = rest - by_cross * m1 - 2 * by_square * m2
-    spread = [_box(_pad(part, first.shape, inner)) for part in (by_mean, by_cross, by_square)]
-    return values, (spread[0] + first * spread[1] + 2 * second * spread[2]) / values.size
-
-
-def _ssim_parts(first: np.ndarray, second: np.ndarray, slopes: bool = False) -> tuple:
-    edge = WINDOW // 2
-    inner = (slice(edge, -edge), slice(edge, -edge))
-    m1, m2, s11, s22, s12 = (_box(x)[inner] for x in (first, second, first * first, second * second, first * second))
-    unbiased = WINDOW**2 / (WINDOW**2 - 1)
-    a1, a2 = 2 * m1 * m2 + C1, 2 * unbiased * (s12 - m1 * m2) + C2
-    b1, b2 = m1 * m1 + m2 * m2 + C1, unbiased * (s11 - m1 * m1 + s22 - m2 * m2) + C2
-    values = a1 * a2 / (b1 * b2)
-    if not slopes:
-        return (values,)
     over = 1 / (b1 * b2)
-    return values, inner, m1, m2, 2 * a1 * over, values / b2, 2 * m1 * a2 * over - 2 * m2 * values / b1
+    by_cross = (2 * unbiased) * a1 * over
+    by_square = -unbiased * values / b2
+    by_mean = 2 * (m1 * a2 * over - m2 * values / b1 - m2 * by_square) - by_cross * m1
+    across, square, mean = (_box(_without_edge(part)) for part in (by_cross, by_square, by_mean))
+    inner = _inner(values)
+    return inner, (mean + first * across + 2 * second * square) / inner.size
+
+
+def _ssim_parts(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Similarity, means, numerators and denominators of the window around each pixel; what lies outside counts as 0."""
+    m1, m2, s11, s22, s12 = (_box(x) for x in (first, second, first * first, second * second, first * second))
+    unbiased = WINDOW**2 / (WINDOW**2 - 1)
+    cross, squares = m1 * m2, m1 * m1 + m2 * m2
+    a1, a2 = 2 * cross + C1, (2 * unbiased) * (s12 - cross) + C2
+    b1, b2 = squares + C1, unbiased * (s11 + s22 - squares) + C2
+    return a1 * a2 / (b1 * b2), m1, m2, a1, a2, b1, b2
 
 
 def _box(x: np.ndarray) -> np.ndarray:
     return cv2.blur(x, (WINDOW, WINDOW), borderType=cv2.BORDER_CONSTANT).reshape(x.shape)
 
 
-def _pad(part: np.ndarray, shape: tuple[int, ...], inner: tuple[slice, slice]) -> np.ndarray:
-    full = np.zeros(shape, np.float32)
-    full[inner] = part
-    return full
+def _inner(x: np.ndarray) -> np.ndarray:
+    edge = WINDOW // 2
+    return x[edge:-edge, edge:-edge]
+
+
+def _without_edge(x: np.ndarray) -> np.ndarray:
+    edge = WINDOW // 2
+    x[:edge], x[-edge:], x[:, :edge], x[:, -edge:] = 0, 0, 0, 0
+    return x
 
 
 def flip(first: np.ndarray, second: np.ndarray) -> float:
