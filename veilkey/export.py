@@ -15,6 +15,8 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from veilkey.files import write_new
 
 OPSET = 17
+STEEP = 1e8
+"""The hyperbolic tangent of so many times a value is its sign."""
 
 Handler = tuple[Callable[..., None], list[Any]]
 """How tf2onnx is told to write an operation: a function of graph and node, and operations of ONNX that stand for it."""
@@ -144,15 +146,30 @@ def _write_relu_gradient(graph: Any, node: Any, *_: object) -> None:
 
 
 def _write_leaky_relu_gradient(graph: Any, node: Any, *_: object) -> None:
-    """Write the gradient of a leaky ReLU: what comes back, less of it where the unit leaked."""
+    """Write the gradient of a leaky ReLU: what comes back, less of it where the unit leaked.
+
+    What it is multiplied by comes of the map's sign by convolutions of each channel by itself: other operations on a
+    whole map make onnxruntime lay it out anew before and after.
+    """
     (name, output), (slope, features) = (node.name, node.output[0]), node.input
     shape, kind, alpha = graph.get_shape(output), graph.get_dtype(output), node.get_attr_value("alpha")
-    zero = graph.make_const(f"{name}__zero", np.float32(0)).output[0]
-    leak = graph.make_const(f"{name}__leak", np.float32(alpha)).output[0]
-    above = graph.make_node("Greater", [features, zero]).output[0]
-    less = graph.make_node("Mul", [slope, leak]).output[0]
+    channels = shape[-1]
+    # What left the unit has the sign of what came in, which only the unit reads then, so that it can be made part of
+    # the convolution before.
+    (unit,) = (user for user in graph.find_output_consumers(features) if user.type == "LeakyRelu")
+
+    def scale(x: str, factor: float, shift: float, what: str) -> str:
+        kernel = graph.make_const(f"{name}__{what}", np.full((channels, 1, 1, 1), factor, np.float32)).output[0]
+        bias = graph.make_const(f"{name}__{what}_bias", np.full(channels, shift, np.float32)).output[0]
+        scaled: str = graph.make_node("Conv", [x, kernel, bias], {"group": channels}).output[0]
+        return scaled
+
     graph.remove_node(name)
-    graph.make_node("Where", [above, slope, less], name=name, outputs=[output], shapes=[shape], dtypes=[kind])
+    first = graph.make_node("Transpose", unit.output, {"perm": [0, 3, 1, 2]}).output[0]
+    sign = graph.make_node("Tanh", [scale(first, STEEP, 0.0, "steep")]).output[0]
+    passes = scale(sign, (1 - alpha) / 2, (1 + alpha) / 2, "passes")
+    last = graph.make_node("Transpose", [passes], {"perm": [0, 2, 3, 1]}).output[0]
+    graph.make_node("Mul", [slope, last], name=name, outputs=[output], shapes=[shape], dtypes=[kind])
 
 
 _GRADIENTS: dict[str, Handler] = {

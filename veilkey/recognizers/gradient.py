@@ -14,7 +14,7 @@ from veilkey.models import cache_folder
 from veilkey.quiet import quiet
 
 # Raised whenever the port or the exporter changes what the file holds, so that old files in caches are not used.
-EXPORT_VERSION = 4
+EXPORT_VERSION = 5
 
 
 class Gradient:
