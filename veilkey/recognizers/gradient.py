@@ -1,12 +1,14 @@
 """Exported recognizer ports and purifiers: what they make of a face, and the gradient, without TensorFlow."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from mask_template.runtime import session
 from perturbation_gen.purifier import shipped
@@ -61,15 +63,29 @@ def load_purifiers() -> list[Gradient]:
 def _load(name: str, build: Callable[[], Any]) -> Gradient:
     gradient, forward = _files(name, EXPORT_VERSION)
     if not _are_there(gradient, forward):
-        # Of several processes that are the first at once, one exports and the others wait for it.
-        cache_folder().mkdir(parents=True, exist_ok=True)
-        with FileLock(cache_folder() / f"{name}.lock"):
+        with _alone(name):
             if not _are_there(gradient, forward):
                 _export(name, build, gradient, forward)
                 for version in range(EXPORT_VERSION):
                     for outdated in _files(name, version):
                         outdated.unlink(missing_ok=True)
     return Gradient(gradient, forward)
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Of several processes that are the first at once, one goes on and the others say that they wait for it."""
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    lock = FileLock(cache_folder() / f"{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"first use: waiting for another veilkey that exports {name}'s gradient", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _are_there(*files: Path) -> bool:

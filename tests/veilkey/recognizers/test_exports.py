@@ -42,4 +42,5 @@ def test_of_two_processes_that_are_the_first_one_exports(tmp_path: Path, environ
     ]
     said = [one.communicate(timeout=300) for one in both]
     assert [out.strip() for out, _ in said] == [str(len(shipped()))] * 2, said
-    assert sum("exporting" in progress for _, progress in said) == 1
+    assert sorted("waiting" in progress for _, progress in said) == [False, True]
+    assert sorted("exporting" in progress for _, progress in said) == [False, True]
