@@ -9,7 +9,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -97,11 +97,29 @@ def bounded(usual: Callable[[float], float]) -> Callable[[], AbstractContextMana
 
 @pytest.fixture(scope="session", autouse=True)
 def one_target() -> Iterator[None]:
-    """The command attacks dlib alone where a test does not say otherwise: which others are installed changes as tests
-    run, and each makes a protect longer."""
+    """The command attacks dlib alone where a test does not say otherwise: each other makes a protect longer."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VEILKEY_TARGET", "dlib")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def first_use() -> None:
+    """What the first use of veilkey fetches and exports is there before the first test: no test depends on which came
+    before it, or on what another process of the suite is at. A recognizer that cannot be fetched is left out."""
+    from veilkey import recognizers
+    from veilkey.errors import MissingModel
+    from veilkey.recognizers import store
+    from veilkey.recognizers.gradient import load_gradient, load_purifiers
+
+    for name in store.SOURCES:
+        with suppress(MissingModel):
+            store.install(name)
+    # Of two processes, each begins at its own end; whoever comes to what the other is at waits for it.
+    names = recognizers.targets("all")
+    for name in names if os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0" else reversed(names):
+        load_gradient(name)
+    load_purifiers()
 
 
 @pytest.fixture(scope="session")
