@@ -78,14 +78,12 @@ def _alone(name: str) -> Iterator[None]:
     cache_folder().mkdir(parents=True, exist_ok=True)
     lock = FileLock(cache_folder() / f"{name}.lock")
     try:
-        lock.acquire(timeout=0)
+        held = lock.acquire(timeout=0)
     except Timeout:
         print(f"first use: waiting for another veilkey that exports {name}'s gradient", file=sys.stderr)
-        lock.acquire()
-    try:
+        held = lock.acquire()
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def _are_there(*files: Path) -> bool:
