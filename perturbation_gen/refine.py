@@ -113,7 +113,7 @@ def refine(
             calm = calm + 1 if step and all(opinion.satisfied for opinion in opinions) else 0
             if calm >= CALM:
                 return residual, step
-            weights = _weights(opinions)
+            weights = shares(np.array([opinion.missing for opinion in opinions], np.float32))
             for opinion, weight in zip(opinions, weights, strict=True):
                 opinion.due += len(opinions) * weight
             # A slope that was kept from an earlier step takes this step's way back, too.
@@ -166,9 +166,9 @@ class _Opinion:
         self.slope = slope / (cv2.norm(slope) + 1e-12)
 
 
-def _weights(opinions: list[_Opinion]) -> np.ndarray:
-    """How much each recognizer counts, (R,), sum 1."""
-    weights = np.exp(MISSING_WEIGHT * np.array([opinion.missing for opinion in opinions], np.float32))
+def shares(missing: np.ndarray) -> np.ndarray:
+    """How much each recognizer counts, (R,) float32, sum 1, by the share of its margin that is missing, (R,)."""
+    weights = np.exp(MISSING_WEIGHT * missing)
     return weights / weights.sum()
 
 

@@ -13,17 +13,16 @@ import mask_template.model
 import perturbation_gen.model
 from mask_template.network import WEIGHTS as MASK_WEIGHTS
 from perturbation_gen.generator import WEIGHTS as GENERATOR_WEIGHTS
-from veilkey import recognizers
 from veilkey.export import export_network
 from veilkey.weights import load_weights
 
 
 @click.command()
 def main() -> None:
-    networks = [(mask_template.model.build(1), MASK_WEIGHTS / "network.h5")]
-    for name in recognizers.names():
-        if (weights := GENERATOR_WEIGHTS / f"{name}.h5").is_file():
-            networks.append((perturbation_gen.model.build_generator(recognizers.kind(name).dimension, 1), weights))
+    networks = [
+        (mask_template.model.build(1), MASK_WEIGHTS / "network.h5"),
+        (perturbation_gen.model.build_generator(1), GENERATOR_WEIGHTS / "generator.h5"),
+    ]
     for model, weights in networks:
         path = weights.with_suffix(".onnx")
         export_network(load_weights(model, weights), path)

@@ -15,9 +15,9 @@ from mask_template.randomness import SECRET_BYTES, derive, stream
 from mask_template.template import Template, choose, fixed_point, mask_in_photo, superpose
 from perturbation_gen import generator
 from perturbation_gen.budget import STRENGTHS, grey
-from perturbation_gen.conditions import AHEAD, gate_of, saliency
+from perturbation_gen.conditions import gate_of, saliency
 from perturbation_gen.lattice import expand, headroom, lattice_shape
-from perturbation_gen.noise import SIZE, draw_noise
+from perturbation_gen.noise import draw_noise
 from perturbation_gen.purifier import Purifier
 from perturbation_gen.refine import Attacked, mute, refine
 from perturbation_gen.scene import Scene, make_gate
@@ -295,20 +295,12 @@ class Protector:
         secret: bytes,
         settings: Settings,
     ) -> np.ndarray:
-        """Where to start from, on the lattice (h, w, C) float32: the sum of the recognizers' generators.
-
-        A recognizer that no generator was trained for gives the two looks that its generator would get.
-        """
-        total = np.zeros((SIZE, SIZE, 3), np.float32)
-        for index, (name, one) in enumerate(zip(self._attacked, attacked, strict=True)):
-            to_input = compose(compose(one.to_input, to_lattice), invert(face.transform))
-            gate = gate_of(template.only(index).to_mask())
-            looks = saliency(clean, gate, to_input, one.size, one.gradient, one.own_embedding, one.target, one.space)
-            if generator.is_trained(name):
-                noise = draw_noise(secret, settings.noise, clean, landmarks)
-                total += generator.generate(clean, noise, looks, gate, one.own, one.target, name)
-            else:
-                total += AHEAD * (looks[..., :3] + looks[..., 3:])
+        """Where to start from, on the lattice (h, w, C) float32."""
+        to_photo = invert(face.transform)
+        from_crop = [replace(one, to_input=compose(compose(one.to_input, to_lattice), to_photo)) for one in attacked]
+        noise = draw_noise(secret, settings.noise, clean, landmarks)
+        gate = gate_of(template.to_mask())
+        total = generator.generate(clean, noise, saliency(clean, gate, from_crop), gate, self._attacked)
         height, width = scene.gate.shape[:2]
         to_canvas = _to_canvas(face, to_lattice)
         placed = cv2.warpAffine(total, to_canvas, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)

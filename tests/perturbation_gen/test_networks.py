@@ -3,6 +3,7 @@
 The weights may be trained anew: nothing here depends on what exactly they make of a face.
 """
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -14,17 +15,21 @@ import mask_template.network
 import perturbation_gen.generator
 import perturbation_gen.model
 from mask_template.grid import block_groups
+from mask_template.network import HEADS
 from mask_template.randomness import SECRET_BYTES
-from mask_template.template import choose
+from mask_template.template import choose, superpose
 from perturbation_gen.conditions import gate_of, saliency
+from perturbation_gen.generator import asked, generate
 from perturbation_gen.noise import KINDS, SIZE, draw_noise
+from perturbation_gen.refine import Attacked
 from perturbation_gen.target import LARGEST, MIXED, draw_mixture, identity_loss, load_space, pull
+from veilkey import recognizers
 from veilkey.faces import FaceFinder, compose, crop, invert, map_points
-from veilkey.recognizers import kind, names
-from veilkey.recognizers.dlib_resnet import DlibResNet
+from veilkey.protector import ARRIVE, LEAVE
 from veilkey.recognizers.gradient import load_gradient
 from veilkey.weights import load_weights, save_weights
 
+ATTACKED = ("dlib", "sface")
 SECRETS = [bytes([i]) * SECRET_BYTES for i in range(1, 7)]
 
 
@@ -32,17 +37,15 @@ def drawn(shape: tuple[int, ...], seed: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-def generator_inputs(dimension: int, seed: int) -> list[np.ndarray]:
-    """Crop, noise, saliency, gate, own and target, at random."""
-    own, target = drawn((2, dimension), seed + 3)
+def generator_inputs(seed: int, attacked: tuple[str, ...] = HEADS) -> list[np.ndarray]:
+    """Crop, noise, saliency, gate and asked; all but the last at random."""
     coarse = np.clip(128 + 60 * drawn((8, 8, 3), seed), 0, 255)
     return [
         cv2.resize(coarse, (256, 256), interpolation=cv2.INTER_CUBIC).clip(0, 255),
         drawn((SIZE, SIZE, 3), seed + 1),
         drawn((SIZE, SIZE, 6), seed + 2),
         (drawn((32, 32), seed + 4) > 0.5).repeat(4, 0).repeat(4, 1).astype(np.float32)[..., None],
-        own / np.linalg.norm(own),
-        target / np.linalg.norm(target),
+        asked(attacked),
     ]
 
 
@@ -55,57 +58,70 @@ def test_the_exported_mask_network_is_keras(close_up: np.ndarray) -> None:
         assert np.abs(found - expected).max() < 1e-4 * expected.max()
 
 
-@pytest.mark.parametrize("name", filter(perturbation_gen.generator.is_trained, names()))
-def test_the_exported_generator_is_keras(name: str) -> None:
-    dimension = kind(name).dimension
-    model = perturbation_gen.model.build_generator(dimension, 1)
-    load_weights(model, perturbation_gen.generator.WEIGHTS / f"{name}.h5")
+@pytest.mark.parametrize("attacked", [HEADS, ("dlib",), ("sface", "dlib")])
+def test_the_exported_generator_is_keras(attacked: tuple[str, ...]) -> None:
+    model = perturbation_gen.model.build_generator(1)
+    load_weights(model, perturbation_gen.generator.WEIGHTS / "generator.h5")
     for seed in (0, 10):
-        inputs = generator_inputs(dimension, seed)
+        inputs = generator_inputs(seed, attacked)
         expected = np.asarray(model([x[None] for x in inputs], training=False))[0]
-        found = perturbation_gen.generator.generate(*inputs, name)
+        found = generate(*inputs[:4], attacked)
         assert np.abs(expected).max() > 0.5
         assert np.abs(found - expected).max() < 1e-4 * perturbation_gen.model.MAX_RESIDUAL
 
 
 def test_the_generator_obeys_the_gate() -> None:
     for seed in (0, 10):
-        inputs = generator_inputs(DlibResNet.dimension, seed)
-        gate = inputs[3]
-        residual = perturbation_gen.generator.generate(*inputs, "dlib")
+        crop_, noise, looks, gate, _ = generator_inputs(seed)
+        residual = generate(crop_, noise, looks, gate, HEADS)
         assert residual.shape == (SIZE, SIZE, 3)
         assert np.all(residual[gate[..., 0] == 0] == 0)
         assert np.abs(residual[gate[..., 0] == 1]).mean() > 0.1
         assert np.abs(residual).max() <= perturbation_gen.model.MAX_RESIDUAL
-        inputs[3] = np.zeros_like(gate)
-        assert not perturbation_gen.generator.generate(*inputs, "dlib").any()
+        assert not generate(crop_, noise, looks, np.zeros_like(gate), HEADS).any()
 
 
 @pytest.fixture(scope="module")
 def face(close_up: np.ndarray) -> SimpleNamespace:
-    """What the generator is told of the portrait, but for what the secret draws."""
-    judge, gradient, space = DlibResNet(), load_gradient("dlib"), load_space("dlib")
+    """What the generator is told of the portrait against dlib and SFace, but for what the secret draws."""
     (found,) = FaceFinder().find(close_up)
     clean = crop(close_up, found.transform)
-    to_input = compose(judge.transform(found.landmarks), invert(found.transform))
-    seen = cv2.warpAffine(clean.astype(np.float32), to_input, (150, 150))
-    embedding = gradient.forward(seen)
-    landmarks = map_points(found.transform, found.landmarks)
-    return SimpleNamespace(
-        crop=clean, landmarks=landmarks, to_input=to_input, gradient=gradient, embedding=embedding, space=space
-    )
+    attacked = {}
+    for name in ATTACKED:
+        judge, gradient, space = recognizers.get(name), load_gradient(name), load_space(name)
+        to_input = compose(judge.transform(found.landmarks), invert(found.transform))
+        seen = cv2.warpAffine(clean.astype(np.float32), to_input, (judge.input_size, judge.input_size))
+        attacked[name] = Attacked(
+            gradient=gradient,
+            space=space,
+            to_input=to_input,
+            size=judge.input_size,
+            own_embedding=gradient.forward(seen),
+            target=np.zeros_like(space.mean),
+            distance=judge.distance,
+            leave=LEAVE * judge.threshold,
+            arrive=ARRIVE,
+        )
+    return SimpleNamespace(crop=clean, landmarks=map_points(found.transform, found.landmarks), attacked=attacked)
+
+
+def attacked_by(face: SimpleNamespace, secret: bytes) -> list[Attacked]:
+    """The recognizers, each with the target that the secret draws."""
+    mixture = draw_mixture(secret, len(load_space("dlib").identities))
+    return [replace(one, target=one.space.target(mixture)) for one in face.attacked.values()]
 
 
 def residual_of(face: SimpleNamespace, secret: bytes, kind: str = "gaussian") -> np.ndarray:
     """As `protect` has the generator make it."""
-    target = face.space.target(draw_mixture(secret, len(face.space.identities)))
-    distribution = mask_template.network.predict(face.crop)["dlib"]
-    tau = mask_template.network.load_tau("dlib")
-    template = choose(distribution, block_groups(face.landmarks), tau, 0, secret)
-    noise = draw_noise(secret, kind, face.crop, face.landmarks)
-    gate, own = gate_of(template.to_mask()), face.space.direction(face.embedding)
-    looks = saliency(face.crop, gate, face.to_input, 150, face.gradient, face.embedding, target, face.space)
-    return perturbation_gen.generator.generate(face.crop, noise, looks, gate, own, target, "dlib")
+    wheres, groups = mask_template.network.predict(face.crop), block_groups(face.landmarks)
+    template = superpose(
+        [
+            choose(wheres[name], groups, mask_template.network.load_tau(name), i, secret)
+            for i, name in enumerate(ATTACKED)
+        ]
+    )
+    noise, gate = draw_noise(secret, kind, face.crop, face.landmarks), gate_of(template.to_mask())
+    return generate(face.crop, noise, saliency(face.crop, gate, attacked_by(face, secret)), gate, ATTACKED)
 
 
 def test_each_secret_makes_a_pattern_of_its_own(face: SimpleNamespace) -> None:
@@ -117,17 +133,17 @@ def test_each_secret_makes_a_pattern_of_its_own(face: SimpleNamespace) -> None:
 
 
 def test_the_pattern_moves_the_face_where_the_secret_says(face: SimpleNamespace) -> None:
-    losses = []
+    gained = []
     for secret in SECRETS:
-        target = face.space.target(draw_mixture(secret, len(face.space.identities)))
         residual = cv2.resize(residual_of(face, secret), (256, 256), interpolation=cv2.INTER_LINEAR)
-        seen = cv2.warpAffine(face.crop + residual, face.to_input, (150, 150))
-        embedding = face.gradient.forward(seen)
-        own = face.space.direction(face.embedding)
-        losses.append(
-            identity_loss(embedding, own, target, face.space) - identity_loss(face.embedding, own, target, face.space)
-        )
-    assert np.mean(losses) < -0.1
+        for one in attacked_by(face, secret):
+            seen = cv2.warpAffine(face.crop + residual, one.to_input, (one.size, one.size))
+            before, after = (
+                identity_loss(embedding, one.own, one.target, one.space)
+                for embedding in (one.own_embedding, one.gradient.forward(seen))
+            )
+            gained.append(before - after)
+    assert np.mean(gained) > 0.1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -197,11 +213,11 @@ def test_the_xor_layer_is_xor_with_a_straight_gradient() -> None:
 
 
 def test_weights_survive_as_float16(tmp_path) -> None:
-    first, second = (perturbation_gen.model.build_generator(16, 1) for _ in range(2))
+    first, second = (perturbation_gen.model.build_generator(1) for _ in range(2))
     save_weights(first, tmp_path / "weights.h5", made_by="a test")
     load_weights(second, tmp_path / "weights.h5")
-    inputs = [x[None] for x in generator_inputs(16, 0)]
+    inputs = [x[None] for x in generator_inputs(0)]
     before, after = (np.asarray(model(inputs, training=False)) for model in (first, second))
     assert np.abs(before - after).max() < 0.05 * np.abs(before).max()
     with pytest.raises(ValueError, match="does not fit"):
-        load_weights(perturbation_gen.model.build_generator(17, 1), tmp_path / "weights.h5")
+        load_weights(mask_template.model.build(1), tmp_path / "weights.h5")

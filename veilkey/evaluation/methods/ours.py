@@ -39,7 +39,7 @@ class _Veilkey(Method):
     refine: ClassVar[int | None] = None
     """Gradient steps; None for as many as the program takes unless it is told."""
     uses_attacked = True
-    version = 13
+    version = 15
 
     def settings(self, sample: Sample) -> "Settings":
         """What to protect a photo with."""
@@ -93,7 +93,6 @@ class Pseudonym(_Veilkey):
 
     name = "veilkey-pseudonym"
     title = "veilkey, standard, pseudonym"
-    version = 14
     strength = "standard"
 
     def settings(self, sample: Sample) -> "Settings":
