@@ -40,11 +40,6 @@ class Template:
         grid[self.blocks] = True
         return grid.reshape(GRID, GRID).repeat(size // GRID, 0).repeat(size // GRID, 1)
 
-    def only(self, recognizer: int) -> "Template":
-        """The part of one recognizer."""
-        rows = self.recognizer == recognizer
-        return Template(self.blocks[rows], self.recognizer[rows], self.group[rows], self.tau[rows])
-
 
 def choose(
     distribution: np.ndarray, groups: np.ndarray, tau: Mapping[str, float], recognizer: int, secret: bytes

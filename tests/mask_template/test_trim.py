@@ -40,8 +40,8 @@ def test_the_blocks_in_conflict_go_first() -> None:
     slopes[1, pixels(odd)] *= -1
     left = trim(both, slopes, 100 / 800)
     assert set(left.blocks) == set(blocks) - set(odd)
-    assert set(left.only(0).blocks) == set(blocks[:250]) | set(blocks[350:500])
-    assert set(left.only(1).blocks) == set(blocks[350:])
+    assert set(left.blocks[left.recognizer == 0]) == set(blocks[:250]) | set(blocks[350:500])
+    assert set(left.blocks[left.recognizer == 1]) == set(blocks[350:])
     assert len(np.unique(trim(both, slopes, 0.5).blocks)) == 400
     assert np.array_equal(trim(both, slopes, 0).blocks, both.blocks)
 
