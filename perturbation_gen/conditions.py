@@ -45,7 +45,8 @@ def saliency(crop: np.ndarray, gate: np.ndarray, attacked: Sequence[Attacked]) -
 def _ask(one: Attacked, image: np.ndarray, clean: bool) -> tuple[np.ndarray, float]:
     """Which way `image` (256, 256, 3) should change, (128, 128, 3), and the share of the margin that is missing.
 
-    `clean`: nothing is changed yet, so that its embedding is known."""
+    `clean`: nothing is changed yet, so that its embedding is known.
+    """
     seen = cv2.warpAffine(image, one.to_input, (one.size, one.size), borderMode=cv2.BORDER_REPLICATE)
     embedding = one.own_embedding if clean else one.gradient.forward(seen)
     _, slope = one.gradient(seen, one.pull(embedding))
