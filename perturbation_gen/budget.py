@@ -49,7 +49,8 @@ def ssim_map(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     The mean over the windows `inside` a box is the similarity of the box.
     """
-    return _inner(_ssim_parts(first, second)[0])
+    part = _reached(first, second)
+    return _among_same(_inner(_ssim_parts(first[part], second[part])[0]), part, first.shape)
 
 
 def inside(windows: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
@@ -60,15 +61,38 @@ def inside(windows: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
 
 def ssim_with_gradient(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Map as of `ssim_map`, and the gradient of its mean in `second`; both images (H, W, C) float32."""
-    values, m1, m2, a1, a2, b1, b2 = _ssim_parts(first, second)
+    part, gradient = _reached(first, second), np.zeros_like(second)
+    one, other = first[part], second[part]
+    values, m1, m2, a1, a2, b1, b2 = _ssim_parts(one, other)
     unbiased = WINDOW**2 / (WINDOW**2 - 1)
     over = 1 / (b1 * b2)
     by_cross = (2 * unbiased) * a1 * over
     by_square = -unbiased * values / b2
     by_mean = 2 * (m1 * a2 * over - m2 * values / b1 - m2 * by_square) - by_cross * m1
-    across, square, mean = (_box(_without_edge(part)) for part in (by_cross, by_square, by_mean))
-    inner = _inner(values)
-    return inner, (mean + first * across + 2 * second * square) / inner.size
+    across, square, mean = (_box(_without_edge(x)) for x in (by_cross, by_square, by_mean))
+    windows = _among_same(_inner(values), part, first.shape)
+    gradient[part] = (mean + one * across + 2 * other * square) / windows.size
+    return windows, gradient
+
+
+def _reached(first: np.ndarray, second: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns of all windows in which images (H, W, C) differ, and of those that these overlap: in the others
+    similarity is 1, and has no gradient. A protected face differs inside its template alone."""
+    height, width, channels = first.shape
+    differ = (first != second).view(np.uint8).reshape(height, width * channels)
+    x, y, across, down = cv2.boundingRect(differ)
+    far = WINDOW - 1
+    left, right = x // channels, -(-(x + across) // channels)
+    return slice(max(0, y - far), y + down + far), slice(max(0, left - far), right + far)
+
+
+def _among_same(windows: np.ndarray, part: tuple[slice, slice], shape: tuple[int, ...]) -> np.ndarray:
+    """All windows of images of a shape (H, W, C), where those of a part of them are known and the others' images
+    alike."""
+    height, width, channels = shape
+    every = np.ones((height - WINDOW + 1, width - WINDOW + 1, channels), np.float32)
+    every[part[0].start :, part[1].start :][: windows.shape[0], : windows.shape[1]] = windows
+    return every
 
 
 def _ssim_parts(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, ...]:
