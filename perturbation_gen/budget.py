@@ -50,7 +50,7 @@ def ssim_map(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     The mean over the windows `inside` a box is the similarity of the box.
     """
     part = _reached(first, second)
-    return _among_same(_inner(_ssim_parts(first[part], second[part])[0]), part, first.shape)
+    return _among_same(_inner(_ssim_parts(first[part], second[part])[0]), part, _inner(first))
 
 
 def inside(windows: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
@@ -70,7 +70,7 @@ def ssim_with_gradient(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarra
     by_square = -unbiased * values / b2
     by_mean = 2 * (m1 * a2 * over - m2 * values / b1 - m2 * by_square) - by_cross * m1
     across, square, mean = (_box(_without_edge(x)) for x in (by_cross, by_square, by_mean))
-    windows = _among_same(_inner(values), part, first.shape)
+    windows = _among_same(_inner(values), part, _inner(first))
     gradient[part] = (mean + one * across + 2 * other * square) / windows.size
     return windows, gradient
 
@@ -86,11 +86,9 @@ def _reached(first: np.ndarray, second: np.ndarray) -> tuple[slice, slice]:
     return slice(max(0, y - far), y + down + far), slice(max(0, left - far), right + far)
 
 
-def _among_same(windows: np.ndarray, part: tuple[slice, slice], shape: tuple[int, ...]) -> np.ndarray:
-    """All windows of images of a shape (H, W, C), where those of a part of them are known and the others' images
-    alike."""
-    height, width, channels = shape
-    every = np.ones((height - WINDOW + 1, width - WINDOW + 1, channels), np.float32)
+def _among_same(windows: np.ndarray, part: tuple[slice, slice], centres: np.ndarray) -> np.ndarray:
+    """Similarity at all `centres` of windows, where those of a part of the images are known and the rest is alike."""
+    every = np.ones_like(centres)
     every[part[0].start :, part[1].start :][: windows.shape[0], : windows.shape[1]] = windows
     return every
 

@@ -34,6 +34,24 @@ def test_the_map_of_the_whole_holds_that_of_a_box(
     assert abs(windows.mean() - ssim(first[box], second[box])) < 1e-6
 
 
+@pytest.mark.parametrize("where", [np.s_[100:120, 90:130], np.s_[0:2, 0:3], np.s_[250:256, 255:256], np.s_[7:7, 7:7]])
+def test_of_a_change_in_one_place_the_map_is_scikit_images(close_up: np.ndarray, where: tuple[slice, slice]) -> None:
+    random = np.random.default_rng(2)
+    first = close_up.astype(np.float32)
+    second = first.copy()
+    second[where] += random.integers(1, 9, second[where].shape)
+    _, expected = structural_similarity(first, second, channel_axis=2, data_range=255, full=True)
+    windows, gradient = ssim_with_gradient(first, second)
+    assert np.abs(windows - expected[3:-3, 3:-3]).max() < 1e-3
+    assert np.array_equal(windows, ssim_map(first, second))
+    # As where a change elsewhere makes it look at the whole, but for what that change's own windows say.
+    far = second.copy()
+    far[[0, 128, 255], [128, 0, 128]] += 1
+    whole = ssim_with_gradient(first, far)[1]
+    near = np.s_[13:115, 13:115]
+    assert np.abs(gradient[near] - whole[near]).max() <= 1e-4 * np.abs(whole).max() + 1e-10
+
+
 def fraction(function: Callable[[np.ndarray], float], at: np.ndarray, direction: np.ndarray, step: float) -> float:
     return (function(at + step * direction) - function(at - step * direction)) / (2 * step)
 
